@@ -251,6 +251,11 @@ def local(tensor: Tensor) -> Tensor:
     return tensor.to_local() if hasattr(tensor, "to_local") else tensor
 
 
+def whole(tensor: Tensor) -> Tensor:
+    """The full tensor of a sharded one, gathered by all ranks together; an ordinary tensor is its own."""
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+
+
 def is_sharded(model: torch.nn.Module) -> bool:
     """Whether ranks hold different parts of the parameters."""
     return any(hasattr(p, "to_local") or hasattr(p, "ds_id") for p in model.parameters())

@@ -405,6 +405,27 @@ def _why(source: HubSource, config: str, split: str, error: Exception) -> str:
     )
 
 
+def snapshot(name: str, patterns: Sequence[str]) -> Path:
+    """The folder of some files of a hub dataset that no reader of rows fits.
+
+    Args:
+        name: `owner/name`.
+        patterns: Of the files, such as `*.jsonl`.
+
+    Raises:
+        UserError: It cannot be fetched.
+    """
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, repo_type="dataset", allow_patterns=list(patterns)))
+    except Exception as error:
+        raise UserError(
+            f"{name!r} is no folder and cannot be fetched ({type(error).__name__}): ask for access on its page and log "
+            "in, or give the folder of its files."
+        ) from error
+
+
 def loader(source: HubSource) -> Callable[..., Dataset]:
     """:func:`load_hub` of one source, for the registry."""
     return partial(load_hub, source)

@@ -1,6 +1,7 @@
 """What a figure shows of a record: means over seeds and units with the intervals that the verdicts use.
 
 arm_bars(axes, record, "accuracy", [("full", "the method", "blue"), ("ablation", "without it", "orange")])
+pair_bars(axes, record, [("full", "the method")], [("right_en", "English", "blue"), ("right_ar", "Arabic", "orange")])
 unit_rows(axes, record, "accuracy", [("full", "blue"), ("ablation", "orange")])       # every language, both arms
 metric_rows(axes, record, {"found": "found", "right": "right, if found"}, [("full", "the method", "blue")])
 by_unit(record, "full", "accuracy")                      # {"de": 0.71, "sw": 0.55}
@@ -143,6 +144,37 @@ def arm_bars(
         place = max(high, found.estimate) + 0.015 * highest
         axes.text(place, row, form.format(found.estimate), va="center", fontsize=9)
     rows(axes, [label for _, label, _ in arms], 1.08 * highest)
+
+
+def pair_bars(
+    axes: Axes, record: Record, arms: Sequence[tuple[str, str]], pair: Sequence[tuple[str, str, str]], unit: str,
+    *, dots: bool = False, high: float = 1.16, size: float = 9,
+) -> None:  # fmt: skip
+    """Two horizontal bars an arm, such as two languages', with 95 % intervals over units and their numbers.
+
+    Args:
+        axes: Where to draw.
+        record: The numbers.
+        arms: Variant and label; variants that the record lacks are left out.
+        pair: Metric, a share in [0, 1]; label, written into the first arm's bar; and name of a colour.
+        unit: As of :class:`core.experiment.paper.Check`.
+        dots: A dot for every unit, too.
+        high: Where the axis ends.
+        size: Of the letters in and beside the bars.
+    """
+    arms = [arm for arm in arms if arm[0] in record.measurements]
+    rows(axes, [label for _, label in arms], high)
+    for row, (variant, _) in enumerate(arms):
+        for place, (metric, label, colour) in zip((row - 0.2, row + 0.2), pair, strict=True):
+            found = mean_of(record, variant, metric, unit)
+            axes.barh(place, found.estimate, height=0.37, color=COLOURS[colour], alpha=0.75)
+            axes.plot([max(0, found.low), min(1, found.high)], [place, place], color="black", linewidth=1.2)
+            if dots:
+                values = by_unit(record, variant, metric).values()
+                axes.scatter([*values], [place] * len(values), s=4, color="black", alpha=0.5, linewidths=0)
+            axes.text(1.02, place, f"{found.estimate:.2f}", va="center", fontsize=size)
+            if not row:
+                axes.text(0.02, place, label, va="center", fontsize=size, color="white", weight="bold")
 
 
 def gain_rows(

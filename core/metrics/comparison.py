@@ -118,8 +118,7 @@ def change(before: Sequence[float], after: Sequence[float]) -> str:
     said = f"{np.mean(before):.3f} -> {np.mean(after):.3f}"
     if len(old) < 2:
         return said
-    found = compare({0: new}, {0: old}).interval
-    return f"{said}   {found.estimate:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+    return f"{said}   {compare({0: new}, {0: old}).interval:+.3f}"
 
 
 def compare_correlations(

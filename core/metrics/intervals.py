@@ -69,6 +69,13 @@ class Interval:
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
 
+    def __format__(self, spec: str) -> str:
+        """`f"{interval:+.2f}"` is `+0.12 [+0.05, +0.19]`, or the estimate alone where there are no ends."""
+        if not spec:
+            return str(self)
+        ends = "" if math.isnan(self.low) else f" [{self.low:{spec}}, {self.high:{spec}}]"
+        return f"{self.estimate:{spec}}{ends}"
+
 
 class Spread(NamedTuple):
     """Variances of one value: what a pilot says about the width of the interval to come.

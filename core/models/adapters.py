@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from core.errors import UserError
 from core.files import replacing, write_json
 
 
@@ -70,3 +72,25 @@ def write_adapter(folder: Path, factors: Mapping[str, Tensor], *, rank: int, alp
     ).to_dict()  # fmt: skip
     config["target_modules"] = targets
     write_json(folder / "adapter_config.json", {key: value for key, value in config.items() if value is not None})
+
+
+def read_adapter(folder: Path, factors: Mapping[str, Tensor]) -> None:
+    """Fill factors, by name, with what :func:`write_adapter` wrote of them.
+
+    Raises:
+        UserError: The folder holds no adapter, or one with other names or shapes.
+    """
+    from safetensors.torch import load_file
+
+    from core.models.loading import translated
+
+    if not (folder / "adapter_model.safetensors").exists():
+        raise UserError(f"{folder} holds no adapter: give a folder with adapter_model.safetensors.")
+    with translated(folder):
+        stored = load_file(folder / "adapter_model.safetensors")
+    for name in sorted({*stored, *factors}):
+        if name not in stored or name not in factors or stored[name].shape != factors[name].shape:
+            raise UserError(f"The adapter in {folder} does not fit this base model: {name} differs.")
+    with torch.no_grad():
+        for name, factor in factors.items():
+            factor.copy_(stored[name])

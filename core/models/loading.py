@@ -331,6 +331,22 @@ def from_config(
     return model.eval()
 
 
+def untrained(spec: str | Path, *, seed: int, task: Task = "causal-lm") -> Loaded:
+    """What :func:`load` would give, with random weights: the model's architecture and its tokenizer.
+
+    Args:
+        spec: As in :func:`load`; only configuration and tokenizer are read.
+        seed: Of the weights.
+        task: As in :func:`load_model`.
+
+    Raises:
+        UserError: The spec cannot be resolved.
+    """
+    device = default_device()
+    model: Any = from_config(load_config(spec), seed=seed, task=task, dtype=default_dtype(device))
+    return Loaded(model.to(device), load_tokenizer(spec))
+
+
 def materialize(spec: str | Path, *, revision: str | None = None) -> Path:
     """A local folder with safetensors weights and the tokenizer's files, for tools that want a path.
 

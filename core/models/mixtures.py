@@ -7,7 +7,9 @@ usage = expert_usage(model, {"en": rows, "ar": rows})
 
 from __future__ import annotations
 
+import itertools
 import math
+import random
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -143,6 +145,22 @@ def expert_usage(model: Any, groups: Mapping[str, Sequence[Sequence[int]]], batc
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
     usage["distance"] = {f"{a} {b}": jensen_shannon(shares[a], shares[b]).tolist() for a, b in pairs}
     return usage
+
+
+def chance_distance(model: Any, groups: Mapping[str, Sequence[Sequence[int]]], seed: int = 0) -> dict[str, list[float]]:
+    """The `distance` of :func:`expert_usage` that no difference between two groups makes: that of random halves.
+
+    Args:
+        model: As there.
+        groups: As there; the halves of two groups' texts are as many texts as either has.
+        seed: Of the draws.
+    """
+    draw, found = random.Random(seed), {}
+    for one, other in itertools.combinations(groups, 2):
+        mixed = draw.sample(both := [*groups[one], *groups[other]], len(both))
+        halves = {"one": mixed[: len(groups[one])], "other": mixed[len(groups[one]) :]}
+        found[f"{one} {other}"] = expert_usage(model, halves)["distance"]["one other"]
+    return found
 
 
 def _router_logits(model: Any, texts: Sequence[Sequence[int]]) -> list[Tensor]:

@@ -219,6 +219,20 @@ def translate(
     return [output.strip() for output in generate(model, tokenizer, prompts, **decoding)]
 
 
+def translate_lines(write: Callable[[list[str]], Sequence[str]]) -> None:
+    """Translate standard input to standard output, a line a line: blank lines stay, none comes of a translation.
+
+    Args:
+        write: From the lines with text to their translations.
+    """
+    from core.files import standard_input
+
+    lines = standard_input()
+    outputs = iter(write([line for line in lines if line.strip()]))
+    for line in lines:
+        print(next(outputs).replace("\n", " ") if line.strip() else "")
+
+
 def written(model: Any, tokenizer: Any, parts: Sequence[Segment], *, beams: int = 1, longest: int = 256) -> list[str]:
     """Translate segments of any directions with an encoder-decoder; see :func:`core.inference.seq2seq.translate`."""
     from core.inference import seq2seq
@@ -452,6 +466,14 @@ def _comet(device: str | torch.device, batch_size: int = 64) -> Scorer:
         return found
 
     return rate
+
+
+def hypotheses(parts: Sequence[Segment], outputs: Sequence[str]) -> list[dict[str, str]]:
+    """Rows of direction, item and, as COMET's and sacrebleu's files name them, `src`, `mt` and `ref`."""
+    return [
+        {"direction": part.direction, "item": part.item, "src": part.source_text, "mt": output, "ref": part.target_text}
+        for part, output in zip(parts, outputs, strict=True)
+    ]
 
 
 def write_segments(folder: Path, parts: Sequence[Segment], outputs: Sequence[str], prefix: str = "") -> None:

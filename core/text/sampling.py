@@ -11,8 +11,9 @@ alpha = 1 keeps the sizes, alpha -> 0 (T -> infinity) draws all languages equall
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import TypeVar
 
 import numpy as np
@@ -20,6 +21,7 @@ import numpy as np
 from core.errors import UserError
 
 Key = TypeVar("Key")
+Row = TypeVar("Row")
 
 
 def probabilities(
@@ -123,6 +125,18 @@ def _largest_remainder(quotas: Mapping[Key, float], total: int) -> dict[Key, int
     for key in order[: total - sum(counts.values())]:
         counts[key] += 1
     return counts
+
+
+def repeated(rows: Sequence[Row], size: int, draw: Random) -> list[Row]:
+    """As many rows as wanted: each as often as all others, but for those of the last round, which are drawn.
+
+    Args:
+        rows: At least one.
+        size: Rows wanted.
+        draw: Of the last round.
+    """
+    rounds, rest = divmod(size, len(rows))
+    return [*rows] * rounds + draw.sample([*rows], rest)
 
 
 def schedule(draws: Mapping[Key, int], seed: int) -> list[Key]:

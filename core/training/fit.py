@@ -670,9 +670,9 @@ def save_pretrained(model: Any, folder: Path, tokenizer: Any = None) -> None:
             return
         state = {}
         for key, value in model.state_dict().items():
-            whole = value.full_tensor() if hasattr(value, "full_tensor") else value
+            value = distributed.whole(value)
             if distributed.is_main():
-                state[key] = whole.cpu()
+                state[key] = value.cpu()
 
     def build(temporary: Path) -> None:
         model.save_pretrained(temporary, **({} if state is None else {"state_dict": state}))

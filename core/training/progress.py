@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from core.distributed import is_main
 from core.experiment.progress import clock
 from core.printing import console
 
+T = TypeVar("T")
 WARM_UP = 3  # steps that are left out of the throughput: allocation, compilation
 LINE_EVERY = 10.0  # seconds between two plain lines
 RECENT = 20  # steps from which the time left is estimated
@@ -56,6 +57,14 @@ def seconds_left(steps: int, recent: Sequence[float], age: float) -> float | Non
     if age > each:
         each = (sum(recent) + age) / (len(recent) + 1)
     return max(0.0, each - age) + each * (steps - 1) if steps else 0.0
+
+
+def tracked(items: Iterable[T], total: int, name: str, quiet: bool) -> Iterator[T]:
+    """The items one by one, with a bar (:class:`Display`) that moves when the next one is asked for."""
+    with Display(total, name, quiet) as display:
+        for done, item in enumerate(items, start=1):
+            yield item
+            display.step(done)
 
 
 class Display:

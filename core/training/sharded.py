@@ -179,7 +179,7 @@ def _write_weights(model: PreTrainedModel, folder: Path | None) -> None:
         for number, names in enumerate(files[first : first + world]):
             for name in names:
                 value: Any = tensors[name].detach()
-                whole = value.full_tensor() if hasattr(value, "full_tensor") else value
+                whole = distributed.whole(value)
                 if number == rank:
                     mine[name] = whole.cpu()
                 del whole

@@ -8,17 +8,16 @@ development numbers (`--split dev`, `results/settings.jsonl`), which no claim is
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
+from core.cost.steps import Simulation, pretrained, write
+from core.cost.workload import Workload, of_training
 from core.errors import UserError
 from core.experiment.config import Range, Seed, validate
 from core.files import load_json
 from core.training.config import TrainingConfig
-
-if TYPE_CHECKING:
-    from core.cost.steps import Simulation
-    from core.cost.workload import Workload
 
 _LANGUAGES: dict[str, str] = load_json(Path(__file__).with_name("languages.json"))
 # The languages of FLORES-101 but English and simplified Chinese. The paper says "over 100"; its list is not known.
@@ -193,8 +192,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 def workload(config: Config) -> Workload:
     """What tuning computes, for `papers plan`."""
-    from core.cost.workload import of_training
-
     settings, weights, kind = config.training, config.weights, "training" if config.blocks else "inference"
     tokens = settings.steps * settings.batch_size * 13.0
     if config.model is not None:
@@ -223,10 +220,6 @@ def scratch_shape(vocabulary: int, config: Config) -> Any:
 
 def simulation(config: Config) -> list[Simulation]:
     """A step of tuning, and translations of 256 tokens with as many new ones as are allowed, for `papers plan`."""
-    from functools import partial
-
-    from core.cost.steps import Simulation, pretrained, write
-
     model, training = pretrained(config.model or scratch_shape(200, config)), config.training if config.blocks else None
     writing = partial(write, prompt=256 if config.model else 16, new=config.max_new_tokens)
     return [Simulation("instruction tuning", model, training, evaluate=writing)]

@@ -15,24 +15,23 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from itertools import product
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.files import read_json
+from core.inference.chat import Chat
+from core.tasks import translation as task
 from core.tasks.transfer import Transfer, benchmark_tasks, transfer_matrix
+from papers.bayling2 import miniature
+from papers.bayling2.chat import load_chat, translate
 from papers.bayling2.config import WORDINGS, Config
-
-if TYPE_CHECKING:
-    from core.inference.chat import Chat
+from papers.bayling2.data import TRANSLATION_TESTS, exposures, translation_tests
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
     """Accuracy by skill and group of languages, translation, wrong languages, and the table by language."""
     from core.distributed import seed_everything
-    from papers.bayling2 import miniature
-    from papers.bayling2.chat import load_chat
-    from papers.bayling2.data import TRANSLATION_TESTS, exposures
 
     seed_everything(config.seed)
     facts = read_json(run.artifact / "manifest.json") or {}
@@ -74,13 +73,11 @@ def summarise(
     Digits are no part of `skills`: the base knowledge shows some in every language, so that they need not come from
     the pivots. `seen` has the items by language all of whose words the base knowledge shows: `skills_x_seen`.
     """
-    from papers.bayling2.miniature import TRANSLATION
-
     units: dict[str, dict[str, float]] = defaultdict(dict)
     wrong: dict[str, list[float]] = defaultdict(list)
     for cell in transfer.cells:
         groups = [f"_{group}" for group, codes in languages.items() if cell.language in codes]
-        for group in [""] if cell.task in TRANSLATION else groups:
+        for group in [""] if cell.task in miniature.TRANSLATION else groups:
             for key, value in cell.correct.items():
                 units[f"{cell.task}{group}"][f"{cell.language}/{key}"] = value
                 if group and cell.task != "digits":
@@ -98,10 +95,6 @@ def translation(chat: Chat, config: Config, run: Run) -> tuple[dict[str, float],
 
     Sources, outputs and references are written to `translations/` in the run's folder, a segment a line.
     """
-    from core.tasks import translation as task
-    from papers.bayling2.chat import translate
-    from papers.bayling2.data import translation_tests
-
     # A missing package is found before hours of decoding.
     comet = task.scorer("comet", chat.model.device) if "comet" in config.scores else None
     scores: dict[str, dict[str, float]] = {}

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import UserError
 from core.tasks.samples import dialogue
 from core.text import sampling
+from core.text.languages import name as language_name
 from papers.bayling2.config import WORDINGS
 
 if TYPE_CHECKING:
@@ -36,15 +37,6 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 Name = Callable[[str, str], str]
 XLING = "xling"
-
-
-def language_name(code: str, request_language: str) -> str:
-    """Name of a language in the language of the request: `("de", "zh")` -> `德语`."""
-    import langcodes
-
-    from core.text.languages import language
-
-    return langcodes.get(language(code).bcp47).display_name(request_language)
 
 
 @dataclass(frozen=True)
@@ -154,8 +146,7 @@ def mix_blocks(
     sizes = sampling.allocate({name: round(1e6 * share / whole) for name, share in wanted.items()}, total)
     mixture: list[Row] = []
     for name, size in sizes.items():
-        rounds, rest = divmod(size.draws, len(blocks[name]))
-        mixture += [*blocks[name]] * rounds + Random(f"{seed}/{name}").sample(list(blocks[name]), rest)
+        mixture += sampling.repeated(blocks[name], size.draws, Random(f"{seed}/{name}"))
     Random(seed).shuffle(mixture)
     return mixture
 

@@ -13,22 +13,24 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from core import corpora
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run, is_main_process
 from core.files import read_json, write_json
+from core.inference.chat import Chat
+from core.models.tokenization import chat_rows
+from papers.bayling2 import data, miniature
+from papers.bayling2.chat import load_chat
 from papers.bayling2.config import Config, scratch_shape
-
-if TYPE_CHECKING:
-    from core.inference.chat import Chat
+from papers.bayling2.method import tune
 
 
 def train(config: Config, run: Run) -> None:
     """Write `artifact/model` and `artifact/manifest.json`."""
     from core.distributed import seed_everything
     from core.training.fit import save_pretrained
-    from papers.bayling2.method import tune
 
     seed_everything(config.seed)
     chat = start(config)
@@ -44,10 +46,7 @@ def train(config: Config, run: Run) -> None:
 
 def start(config: Config) -> Chat:
     """The model before tuning: the checkpoint, or a scratch model over number words."""
-    from core.inference.chat import Chat
     from core.models import loading
-    from papers.bayling2 import miniature
-    from papers.bayling2.chat import load_chat
 
     if config.model is not None:
         return load_chat(config.model, config.template, dtype="float32")
@@ -60,9 +59,7 @@ def prepared(config: Config, run: Run, chat: Chat) -> tuple[Any, dict[str, Any]]
 
     Those of a pretrained model are built once for all processes, and read from disk.
     """
-    from core import corpora
-    from core.models.tokenization import chat_rows
-    from papers.bayling2 import data, miniature
+    from datasets import load_from_disk
 
     if config.model is None:
         rows = data.mixture(config)
@@ -79,8 +76,6 @@ def prepared(config: Config, run: Run, chat: Chat) -> tuple[Any, dict[str, Any]]
         table = corpora.to_dataset([{"messages": row["messages"]} for row in rows])
         table.map(encoded, batched=True, remove_columns=["messages"]).save_to_disk(folder / "rows")
         write_json(folder / "manifest.json", data.manifest(rows))
-
-    from datasets import load_from_disk
 
     folder = run.stage("mixture", asdict(config), build)
     return load_from_disk(folder / "rows"), read_json(folder / "manifest.json") or {}

@@ -16,6 +16,12 @@ from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
 from core.experiment.trying import Try
+from core.files import load_json, write_json, write_rows
+from core.tasks.samples import dialogue
+from core.tasks.transfer import read_tasks, transfer_matrix
+from core.tasks.translation import Segment
+from papers.bayling2 import data
+from papers.bayling2.chat import load_chat, translate
 from papers.bayling2.config import Template
 
 
@@ -75,9 +81,6 @@ class ChatOnce:
 
 def mix(options: Mix) -> None:
     """Build a mixture from files."""
-    from core.files import write_json, write_rows
-    from papers.bayling2 import data
-
     given = {name: value for name, value in vars(options).items() if name != "out"}
     rows = data.mixture(data.star(**given))
     write_rows(options.out / "mixture.jsonl", rows)
@@ -89,18 +92,13 @@ def mix(options: Mix) -> None:
 
 def measure(options: Measure) -> None:
     """Print and write the transfer table of a model."""
-    from core.files import load_json, write_json
-    from core.tasks.transfer import read_tasks, transfer_matrix
-    from papers.bayling2.chat import load_chat
-    from papers.bayling2.data import exposures
-
     facts: dict[str, Any] = {} if options.manifest is None else load_json(options.manifest, dict)
     if options.manifest is not None and not all(isinstance(facts.get(key), dict) for key in ("blocks", "languages")):
         raise UserError(f"{options.manifest} is no manifest of a mixture: give one that `mix` or training wrote.")
     tasks = read_tasks(options.tasks)
     chat = load_chat(options.model)
     transfer = transfer_matrix(
-        lambda items: chat.answer(items, options.max_new_tokens), tasks, exposure=exposures(facts, tasks)
+        lambda items: chat.answer(items, options.max_new_tokens), tasks, exposure=data.exposures(facts, tasks)
     )
     print(transfer.table())
     write_json(options.out, [{**asdict(cell), "accuracy": cell.accuracy} for cell in transfer.cells])
@@ -108,10 +106,6 @@ def measure(options: Measure) -> None:
 
 def chat_once(options: ChatOnce) -> None:
     """Print the answer."""
-    from core.tasks.samples import dialogue
-    from core.tasks.translation import Segment
-    from papers.bayling2.chat import load_chat, translate
-
     chat, limit = load_chat(options.model, options.template), options.max_new_tokens
     if options.translate:
         asked = Segment("", *options.translate, options.message, "")

@@ -11,15 +11,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 from torch.nn.utils import parametrize
 
-from core.distributed import is_main
+from core.distributed import is_main, whole
 from core.errors import UserError
 from core.files import load_json, write_json
-from core.models.adapters import write_adapter
+from core.models.adapters import read_adapter, write_adapter
 from core.models.loading import translated
 from core.models.mixtures import moe_blocks
 from core.models.nf4 import quantize_base as quantize_base  # one of the paper's public names
@@ -50,20 +48,11 @@ def load_adapter(model: nn.Module, folder: Path) -> nn.Module:
     Raises:
         UserError: If the folder holds no such adapter or the adapter belongs to a model of another shape.
     """
-    from safetensors.torch import load_file
-
-    if not all((folder / name).exists() for name in ("placement.json", "adapter_model.safetensors")):
+    if not (folder / "placement.json").exists():
         raise UserError(f"{folder} holds no adapter: give a folder that papers.bimedix.train wrote.")
     with translated(folder):
         attach_adapters(model, **load_json(folder / "placement.json", dict))
-        stored = load_file(folder / "adapter_model.safetensors")
-    targets = _factors(model)
-    for name in sorted({*stored, *targets}):
-        if name not in stored or name not in targets or stored[name].shape != targets[name].shape:
-            raise UserError(f"The adapter in {folder} does not fit this base model: {name} differs.")
-    with torch.no_grad():
-        for name, target in targets.items():
-            target.copy_(stored[name])
+    read_adapter(folder, _factors(model))
     return model
 
 
@@ -78,7 +67,7 @@ def _pairs(model: nn.Module) -> Iterator[tuple[str, Tensor, Tensor]]:
     for name, module in model.named_modules():
         if hasattr(module, "lora_A") and hasattr(module, "base_layer"):
             layer: Any = module
-            yield name, _whole(layer.lora_A["default"].weight), _whole(layer.lora_B["default"].weight)
+            yield name, whole(layer.lora_A["default"].weight), whole(layer.lora_B["default"].weight)
     kind = getattr(getattr(model, "config", None), "model_type", "")
     matrices, folder = MIXTRAL if kind in ("mixtral", "minimax") else OTHERS
     for block in moe_blocks(model):
@@ -86,13 +75,8 @@ def _pairs(model: nn.Module) -> Iterator[tuple[str, Tensor, Tensor]]:
         if isinstance(block.experts, AdaptedExperts):
             updates = (block.experts.w1, block.experts.w3, block.experts.w2)
             for matrix, update in zip(matrices, updates, strict=True):
-                for expert, (a, b) in enumerate(zip(_whole(update.A), _whole(update.B), strict=True)):
+                for expert, (a, b) in enumerate(zip(whole(update.A), whole(update.B), strict=True)):
                     yield f"{path}.experts.{expert}.{matrix}", a, b
         if parametrize.is_parametrized(block.router, "weight"):
             router: Any = block.router.parametrizations["weight"][-1]
-            yield f"{path}.{block.router_name}", _whole(router.A)[0], _whole(router.B)[0]
-
-
-def _whole(factor: Tensor) -> Tensor:
-    """The full tensor of a sharded one (FSDP2); any other as it is."""
-    return factor.full_tensor() if isinstance(factor, DTensor) else factor
+            yield f"{path}.{block.router_name}", whole(router.A)[0], whole(router.B)[0]

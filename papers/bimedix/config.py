@@ -6,9 +6,12 @@ Most are not published. "ours, development split": chosen on conditions neither 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from core.cost.steps import Simulation, pretrained, score
+from core.cost.workload import Workload, of_training
 from core.errors import UserError
 from core.experiment.config import Range, Seed, validate
 from core.files import load_json
@@ -16,9 +19,6 @@ from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from transformers import MixtralConfig
-
-    from core.cost.steps import Simulation
-    from core.cost.workload import Workload
 
 Part = Literal["attention", "experts", "router"]
 PARTS: tuple[Part, ...] = ("attention", "experts", "router")
@@ -179,8 +179,6 @@ def mixtral_shape(shape: BaseModel, vocabulary: int) -> MixtralConfig:
 
 def workload(config: Config) -> Workload:
     """What tuning computes, for `papers plan`."""
-    from core.cost.workload import of_training
-
     settings, method = config.training, "lora" if config.quantization == "none" else "qlora"
     tokens = settings.steps * settings.batch_size * settings.max_length or int(settings.epochs * CORPUS_TOKENS)
     return of_training(
@@ -192,12 +190,9 @@ def workload(config: Config) -> Workload:
 
 def simulation(config: Config) -> list[Simulation]:
     """A step of adapter tuning, and questions whose choices are scored, for `papers plan`."""
-    from functools import partial
-
     import torch
     from torch.nn.utils import parametrize
 
-    from core.cost.steps import Simulation, pretrained, score
     from core.models.nf4 import quantize_base
     from papers.bimedix.method import attach_adapters, bimedix_loss
 

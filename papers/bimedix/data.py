@@ -12,6 +12,7 @@ from core.tasks.samples import Sample, is_in, lesson
 from core.tasks.translated import PromptedModel as PromptedModel  # part of the paper's public names
 from core.tasks.translated import translate_samples as translate_samples
 from core.tasks.translated import translate_text as translate_text
+from core.text.sampling import repeated
 
 T = TypeVar("T")
 
@@ -84,6 +85,5 @@ def mix_languages(english: Sequence[T], second: Sequence[T], ratio: tuple[float,
     unit = max(len(english) / ratio[0], len(second) / ratio[1])
     draw, mixed = random.Random(seed), list[T]()
     for rows, share in ((english, ratio[0]), (second, ratio[1])):
-        times, rest = divmod(round(unit * share), len(rows))
-        mixed += [*(list(rows) * times), *draw.sample(list(rows), rest)]
+        mixed += repeated(rows, round(unit * share), draw)
     return mixed

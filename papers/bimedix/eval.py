@@ -18,11 +18,13 @@ from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.files import read_json, write_json
 from core.metrics.classification import macro_mean
+from core.models.tokenization import chat_rows
 from core.tasks import choices
 from core.tasks.choices import Question
 from core.tasks.samples import Sample, question
-from papers.bimedix import miniature
+from papers.bimedix import data, miniature
 from papers.bimedix.config import Config
+from papers.bimedix.train import load_base
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
@@ -30,14 +32,12 @@ def evaluate(config: Config, run: Run) -> Measurement:
     from core.distributed import seed_everything
     from core.models.mixtures import expert_usage, sparse_speed
     from papers.bimedix.adapters import load_adapter
-    from papers.bimedix.data import read_samples
-    from papers.bimedix.train import load_base
 
     seed_everything(config.seed)
     tests = items_by_language(config)  # mistakes in files are found before anything is loaded
     # Without test items, routing is looked at on some of the instructions.
     sources = {"en": config.english, config.second_language: config.second}
-    texts = {lang: (items or read_samples(sources[lang][0], lang))[:200] for lang, items in tests.items()}
+    texts = {lang: (items or data.read_samples(sources[lang][0], lang))[:200] for lang, items in tests.items()}
     model, tokenizer = load_base(config, run)
     scores = {} if config.english else {f"read_{lang}": read(model, tokenizer, config, lang) for lang in tests}
     ids = {lang: token_ids(tokenizer, [sample["messages"] for sample in some]) for lang, some in texts.items()}
@@ -67,8 +67,6 @@ def evaluate(config: Config, run: Run) -> Measurement:
 
 def items_by_language(config: Config) -> dict[str, list[Sample]]:
     """Items by language, English first, paired by their ids `<task>/<item>`; in miniature a task is a wording."""
-    from papers.bimedix import data
-
     languages = ("en", config.second_language)
     if not config.english:
         return {lang: miniature.items_of(config, lang)[: config.limit or None] for lang in languages}
@@ -118,8 +116,6 @@ def trivial(config: Config, tests: Mapping[str, list[Sample]]) -> dict[str, floa
 
 def token_ids(tokenizer: Any, texts: Sequence[Any]) -> list[list[int]]:
     """Token ids of plain texts, or of dialogues in the layout that they are tuned in; their beginnings."""
-    from core.models.tokenization import chat_rows
-
     rows = map(tokenizer, texts) if isinstance(texts[0], str) else chat_rows(tokenizer, texts)
     return [row["input_ids"][:1024] for row in rows]
 

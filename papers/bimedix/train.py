@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run
 from core.files import write_json
+from core.models.tokenization import chat_rows
+from core.tasks.samples import CHAT_TEMPLATE, Sample
+from papers.bimedix import data, miniature
 from papers.bimedix.config import Config
 
 if TYPE_CHECKING:
     from core.models.loading import Loaded
-    from core.tasks.samples import Sample
 
 
 def train(config: Config, run: Run) -> None:
@@ -52,8 +54,6 @@ def load_base(config: Config, run: Run) -> Loaded:
     """The base with its weights rounded as the configuration says, frozen, and its tokenizer."""
     from core.models import loading
     from core.models.nf4 import quantize_base
-    from core.tasks.samples import CHAT_TEMPLATE
-    from papers.bimedix import miniature
 
     packed = config.quantization == "nf4-packed"
     # What becomes 4-bit codes is read into main memory: in 16 bit it may be larger than the accelerator's.
@@ -69,8 +69,6 @@ def load_base(config: Config, run: Run) -> Loaded:
 
 def samples_of(config: Config) -> dict[str, list[Sample]]:
     """Instructions by language, English first: the user's own, or the miniature's."""
-    from papers.bimedix import data, miniature
-
     found = {}
     for lang, sources in (("en", config.english), (config.second_language, config.second)):
         own = [sample for source in sources for sample in data.read_samples(source, lang)]
@@ -83,14 +81,11 @@ def instructions(
     config: Config, tokenizer: Any, samples: dict[str, list[Sample]]
 ) -> tuple[list[dict[str, Any]], float, dict[str, Any]]:
     """Token rows to tune on, with labels on the answers alone; their share of the tokens of both languages; counts."""
-    from core.models.tokenization import chat_rows
-    from papers.bimedix.data import mix_languages
-
     english, second = (
         [(lang, row) for row in chat_rows(tokenizer, [sample["messages"] for sample in some])]
         for lang, some in samples.items()
     )
-    both = mix_languages(english, second, config.ratio, config.seed)
+    both = data.mix_languages(english, second, config.ratio, config.seed)
     wanted = {"both": [*samples], "english": [*samples][:1], "second": [*samples][1:]}[config.languages]
     rows = [row for lang, row in both if lang in wanted]
     tokens = {code: sum(len(row["input_ids"]) for lang, row in both if lang == code) for code in samples}

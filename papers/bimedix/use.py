@@ -10,24 +10,30 @@ As a library: :func:`papers.bimedix.attach_adapters`, :func:`papers.bimedix.tran
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, islice
+from itertools import islice
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional
 
+from core.corpora import adapted, manifest, read_rows
 from core.errors import UserError
-from core.experiment.config import Range, Seed
+from core.experiment.config import Range, Seed, name_values
 from core.experiment.entrypoint import Verbs, execute, tools
+from core.experiment.run import Run, temporary
 from core.experiment.trying import Try
+from core.files import write_json, write_rows, write_table
+from core.inference.chat import Chat
+from core.plugins import own_text_function
+from core.tasks.samples import Sample, lesson
+from core.text import languages
+from papers.bimedix import train
 from papers.bimedix.config import PRESETS, Config, Rounding
-
-if TYPE_CHECKING:
-    from core.tasks.samples import Sample
+from papers.bimedix.data import PromptedModel, read_samples, translate_samples
+from papers.bimedix.eval import bilingual, items_by_language, right, token_ids
 
 Scores = Mapping[str, Mapping[str, float]]
 
@@ -86,38 +92,36 @@ class Translate:
     """Folder for accepted.jsonl and review.jsonl."""
 
 
-@dataclass(frozen=True)
-class Ask:
+@dataclass(frozen=True, kw_only=True)
+class _Measured:
+    model: str
+    """A mixture of experts: hub id, folder or wheel."""
+    adapter: Path | None = None
+    """What training wrote as artifact/adapter: the model is measured without it and with it."""
+    quantization: Rounding = "nf4"
+    """How the base is rounded; as it was tuned."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask(_Measured):
     """Ask multiple-choice questions in two languages, and say how far the languages are apart."""
 
     english: Positional[str]
     """Questions with options and the right one."""
     second: Positional[str]
     """Their translations, with the same ids."""
-    model: str
-    """A mixture of experts: hub id, folder or wheel."""
     language: str
     """Code of the second language."""
-    adapter: Path | None = None
-    """What training wrote as artifact/adapter: the model is asked without it and with it."""
-    quantization: Rounding = "nf4"
-    """How the base is rounded; as it was tuned."""
     out: Path = Path("asked")
     """Folder for accuracy.tsv."""
 
 
-@dataclass(frozen=True)
-class Routing:
+@dataclass(frozen=True, kw_only=True)
+class Routing(_Measured):
     """Which experts the tokens of languages or domains go to, before and after tuning."""
 
     texts: Positional[tuple[str, ...]]
     """name=file each, at least two: plain text (.txt), or rows as for tuning. The first 200 are read."""
-    model: str
-    """A mixture of experts: hub id, folder or wheel."""
-    adapter: Path | None = None
-    """What training wrote as artifact/adapter: the model is looked at without it and with it."""
-    quantization: Rounding = "nf4"
-    """How the base is rounded; as it was tuned."""
     out: Path = Path("routing")
     """Folder for routing.tsv and routing.json."""
 
@@ -128,10 +132,6 @@ def adapt(options: Adapt) -> None:
     Raises:
         UserError: What a file lacks, a model without experts, or a folder with something else.
     """
-    from core.experiment.run import Run
-    from papers.bimedix import train
-    from papers.bimedix.eval import items_by_language
-
     files = options.instructions, options.second or options.instructions
     tests = options.test_english, options.test_second
     config = _config(options.scale, options.model, options.language, files, tests)
@@ -152,8 +152,6 @@ def adapt(options: Adapt) -> None:
 
 def ask(options: Ask) -> None:
     """Print accuracy by language, and both gaps."""
-    from papers.bimedix.eval import items_by_language
-
     files = options.english, options.second
     config = replace(_config("tiny", options.model, options.language, files, files), quantization=options.quantization)
     _measure(config, items_by_language(config), {}, options.adapter, options.out)
@@ -161,20 +159,17 @@ def ask(options: Ask) -> None:
 
 def routing(options: Routing) -> None:
     """Print how far apart the groups' experts are."""
-    from core.corpora import adapted, read_rows
-    from core.corpora.manifest import texts
-    from core.tasks.samples import lesson
-
-    named = [text.partition("=") for text in options.texts]
-    if len({name for name, _, path in named if name and path}) < max(2, len(named)):
+    named = name_values("texts", options.texts, "en=en.jsonl", str)
+    if len(named) < 2:
         raise UserError("Give at least two groups of texts with a name of their own: en=en.jsonl sw=sw.txt.")
     read: dict[str, list[Any]] = {}
-    for name, _, path in named:
-        rows = texts(path) if path.endswith(".txt") else adapted(path, read_rows(path), lambda row, _: lesson(row, ""))
-        read[name] = list(islice(((row if isinstance(row, str) else row["messages"]) for row in rows), 200))
-        if not read[name]:
+    for group, path in named:
+        plain = path.endswith(".txt")
+        rows = manifest.texts(path) if plain else adapted(path, read_rows(path), lambda row, _: lesson(row, ""))
+        read[group] = list(islice(((row if isinstance(row, str) else row["messages"]) for row in rows), 200))
+        if not read[group]:
             raise UserError(f"{path} holds no text.")
-    config = _config("tiny", options.model, "second", [path for _, _, path in named[:2]])
+    config = _config("tiny", options.model, "second", [path for _, path in named[:2]])
     config = replace(config, quantization=options.quantization)
     _measure(config, {}, read, options.adapter, options.out)
 
@@ -190,15 +185,11 @@ def _measure(
     config: Config, tests: Mapping[str, list[Sample]], texts: Mapping[str, Any], adapter: Path | None, out: Path
 ) -> None:
     """Accuracy and routing of the base and, where there is an adapter, with it."""
-    from core.experiment.run import temporary
-    from core.files import write_json
-    from core.models.mixtures import moe_blocks
+    from core.models.mixtures import chance_distance, expert_usage, moe_blocks
     from papers.bimedix.adapters import load_adapter
-    from papers.bimedix.eval import right, token_ids
-    from papers.bimedix.train import load_base
 
     with temporary("bimedix", config) as run:
-        model, tokenizer = load_base(config, run)
+        model, tokenizer = train.load_base(config, run)
     moe_blocks(model)  # refuses what has none
     ids = {name: token_ids(tokenizer, some) for name, some in texts.items()}
     scores: dict[str, Scores] = {}
@@ -207,7 +198,7 @@ def _measure(
         if stage == "tuned" and adapter:
             load_adapter(model, adapter)
         scores[stage] = {lang: right(model, tokenizer, items) for lang, items in tests.items()}
-        usage[stage] = _usage(model, ids) if ids else {}
+        usage[stage] = expert_usage(model, ids) | {"chance": chance_distance(model, ids)}
     out.mkdir(parents=True, exist_ok=True)
     if tests:
         _tell_accuracy(scores, out / "accuracy.tsv")
@@ -216,24 +207,9 @@ def _measure(
         _tell_routing(usage, out / "routing.tsv")
 
 
-def _usage(model: Any, ids: Mapping[str, list[list[int]]]) -> dict[str, Any]:
-    """Expert usage by group and, by pair of groups, the distance of random halves of their texts."""
-    from core.models.mixtures import expert_usage
-
-    usage, draw = expert_usage(model, ids), random.Random(0)
-    usage["chance"] = {}
-    for one, other in combinations(ids, 2):
-        mixed = draw.sample(both := [*ids[one], *ids[other]], len(both))
-        halves = {"one": mixed[: len(ids[one])], "other": mixed[len(ids[one]) :]}
-        usage["chance"][f"{one} {other}"] = expert_usage(model, halves)["distance"]["one other"]
-    return usage
-
-
 def _tell_accuracy(scores: Mapping[str, Scores], path: Path) -> None:
     """Accuracy by language, their mean and the gap between them; what tuning changed, with 95 % over questions."""
-    from core.files import write_table
     from core.metrics.comparison import compare
-    from papers.bimedix.eval import bilingual
 
     rows: list[dict[str, Any]] = []
     for stage, by_language in scores.items():
@@ -249,15 +225,13 @@ def _tell_accuracy(scores: Mapping[str, Scores], path: Path) -> None:
         for name, (values, control) in found.items():
             gain = compare({0: values}, control, 9).interval
             rows.append({"accuracy": name, "estimate": gain.estimate, "low": gain.low, "high": gain.high})
-            print(f"{name:24s} {gain.estimate:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]")
+            print(f"{name:24s} {gain:+.3f}")
     write_table(path, rows)
     print(f"Intervals: 95 % over {len(one)} questions.")
 
 
 def _tell_routing(usage: Mapping[str, Any], path: Path) -> None:
     """Distance of each two groups by layer, beside that of random halves of the same texts."""
-    from core.files import write_table
-
     rows: list[dict[str, Any]] = []
     for stage, found in usage.items():
         for pair, by_layer in found["distance"].items():
@@ -271,14 +245,10 @@ def _tell_routing(usage: Mapping[str, Any], path: Path) -> None:
 
 def translate(options: Translate) -> None:
     """Write what is accepted and what a speaker has to look at."""
-    from core.files import write_rows
-    from core.text.languages import name
-    from papers.bimedix.data import PromptedModel, read_samples, translate_samples
-
     if bool(options.model) == bool(options.backend):
         raise UserError("Name a translator: either --model or --backend file.py:function.")
     samples = read_samples(options.instructions, options.source)
-    writer = PromptedModel(_writer(options), name(options.source), name(options.language))
+    writer = PromptedModel(_writer(options), languages.name(options.source), languages.name(options.language))
     accepted, review = translate_samples(
         samples, options.language, writer.translate, writer.grade, writer.refine,
         threshold=options.threshold, refinements=options.refinements, audit=options.audit,
@@ -293,11 +263,7 @@ def translate(options: Translate) -> None:
 
 def _writer(options: Translate) -> Callable[[str], str]:
     if options.backend:
-        from core.plugins import own_text_function
-
         return own_text_function(options.backend, "backend")
-    from core.inference.chat import Chat
-
     chat = Chat.load(options.model)
     return lambda text: chat.reply([[{"role": "user", "content": text}]], max_new_tokens=options.max_new_tokens)[0]
 

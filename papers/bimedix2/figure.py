@@ -12,8 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from core.experiment.figures import mean_of, rows, unit_rows
-from core.experiment.report import COLOURS
+from core.experiment.figures import pair_bars, unit_rows
 from core.experiment.results import Record
 from papers.bimedix2 import miniature
 from papers.bimedix2.config import Config
@@ -26,7 +25,7 @@ ARMS = (
     ("without-text", "without text"),
     ("shuffled", "pictures exchanged (null)"),
 )
-LANGUAGES = (("en", "English", COLOURS["blue"]), ("ar", "Arabic", COLOURS["vermilion"]))
+LANGUAGES = (("en", "English", "blue"), ("ar", "Arabic", "vermilion"))
 NAMES = dict(zip(MODALITIES, ("X-ray", "MRI", "histology", "gross", "CT"), strict=True))
 
 
@@ -69,12 +68,5 @@ def _shown(axes: Axes, record: Record, number: int) -> None:
 
 
 def _bars(axes: Axes, record: Record, metric: str, arms: Sequence[tuple[str, str]], unit: str) -> None:
-    rows(axes, [label for _, label in arms], high=1.16)
-    for row, (arm, _) in enumerate(arms):
-        for place, (code, language, colour) in zip((row - 0.2, row + 0.2), LANGUAGES, strict=True):
-            found = mean_of(record, arm, f"{metric}_{code}", unit)
-            axes.barh(place, found.estimate, height=0.37, color=colour, alpha=0.75)
-            axes.plot([max(0, found.low), min(1, found.high)], [place, place], color="black", linewidth=1.2)
-            axes.text(1.02, place, f"{found.estimate:.2f}", va="center", fontsize=8)
-            if not row:
-                axes.text(0.02, place, language, va="center", fontsize=8, color="white", weight="bold")
+    pair = [(f"{metric}_{code}", label, colour) for code, label, colour in LANGUAGES]
+    pair_bars(axes, record, arms, pair, unit, size=8)

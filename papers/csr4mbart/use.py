@@ -24,7 +24,6 @@ from core.experiment.entrypoint import Verbs, tools
 from core.experiment.trying import Try
 
 if TYPE_CHECKING:
-    from core.metrics.intervals import Interval
     from papers.csr4mbart.lexicon import Lexicon
 
 
@@ -233,8 +232,7 @@ def distance(options: Distance) -> None:
         here = {str(number): value for number, value in enumerate(found)}
         line = f"  {spec:30} {sum(found) / len(found):.3f}"
         if first:
-            gap: Interval = stats.compare({0: here}, {0: first}).interval
-            line += f"   {gap.estimate:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}] from {options.models[0]}"
+            line += f"   {stats.compare({0: here}, {0: first}).interval:+.3f} from {options.models[0]}"
         first = first or here
         print(line)
 

@@ -201,7 +201,7 @@ def compare(options: Compare) -> None:
     )  # fmt: skip
     print(f"{options.model}, {len(asked)} questions, {found['none'].coverage:.0%} of their words in the dictionary")
     for name, row in found.items():
-        gain = "" if name == "none" else f"{row.gain.estimate:+.3f} [{row.gain.low:+.3f}, {row.gain.high:+.3f}]"
+        gain = "" if name == "none" else f"{row.gain:+.3f}"
         print(f"  {name:12} {row.accuracy:.3f}  {row.tokens:6.1f} tokens  {gain}")
 
 

@@ -8,16 +8,15 @@ numbers that are neither tuned on nor tested on: `results/settings.jsonl`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from functools import partial
+from typing import Annotated, Any, Literal
 
+from core.cost.steps import Simulation, pretrained, write
+from core.cost.workload import Workload, of_training
 from core.errors import UserError
 from core.experiment.config import Range, Seed, validate
 from core.training.config import TrainingConfig
 from papers.lmt.prompts import LANGUAGES, PIVOTS
-
-if TYPE_CHECKING:
-    from core.cost.steps import Simulation
-    from core.cost.workload import Workload
 
 FEW = 8  # languages of the arm with few
 HELD_OUT = 100  # numbers for fine-tuning, as many for development, as many for test
@@ -162,8 +161,6 @@ def scratch_shape(vocabulary: int, config: Config) -> Any:
 
 def workload(config: Config) -> Workload:
     """What fine-tuning computes, for `papers plan`."""
-    from core.cost.workload import of_training
-
     # Tokens of an example are a guess (the paper reports no count): FLORES sentences have 25 English words, and scripts
     # that Qwen3's vocabulary covers poorly take several times as many pieces.
     shape, each = (config.model, 220) if config.model else (scratch_shape(config.vocabulary, config), 25)
@@ -175,10 +172,6 @@ def workload(config: Config) -> Workload:
 
 def simulation(config: Config) -> list[Simulation]:
     """A step of fine-tuning, and translations of 256 tokens by beam search, for `papers plan`."""
-    from functools import partial
-
-    from core.cost.steps import Simulation, pretrained, write
-
     shape: Any = config.model or scratch_shape(config.vocabulary, config)
     writing = partial(write, prompt=256, new=config.max_new_tokens, beams=config.num_beams)
     training = config.sft if config.use_sft else None

@@ -22,7 +22,7 @@ from core.errors import UserError
 from core.files import is_folder, write_json, write_rows
 from core.tasks.samples import dialogue
 from core.tasks.translation import adapt_segment, following
-from papers.lmt import method
+from papers.lmt import method, miniature
 from papers.lmt.config import Config
 from papers.lmt.method import Item
 from papers.lmt.prompts import AUXILIARY, PIVOTS, Example
@@ -42,9 +42,7 @@ class Corpus:
 def load(config: Config) -> Corpus:
     """The corpus of a configuration; UserError for a corpus, language or part that does not exist."""
     if config.corpus == "numbers":
-        from papers.lmt import miniature
-
-        return miniature.corpus(config)
+        return Corpus(*miniature.corpus(config))
     flores = config.corpus == "flores200"
     if config.split != "test" or not (config.test_corpus or flores):
         raise UserError(

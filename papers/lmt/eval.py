@@ -3,8 +3,8 @@
     python -m papers.lmt.eval tiny --variant symmetric
     python -m papers.lmt.eval paper
 
-Numbers are right or wrong (exact match); sentences are scored with COMET-22 or chrF++, and with BLEU. The translations
-are written to `hypotheses.jsonl`. Metrics are means over languages: `p2x` pivot -> X, `x2p` X -> pivot. With parallel
+Numbers are right or wrong (exact match); sentences are scored with COMET-22 or chrF++. The translations are written to
+`hypotheses.jsonl`. Metrics are means over languages: `p2x` pivot -> X, `x2p` X -> pivot. With parallel
 prompts, `_aux` marks the languages that have an auxiliary, and on the same languages `_pmp_o` the prompts with a given
 auxiliary sentence, `_pmp_s` with a self-made one (checkpoints), `_pmp_x` with one of another item (the miniature).
 """
@@ -15,17 +15,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.files import write_rows
-from core.tasks.translation import following
+from core.tasks.translation import corpus_scores, following, hypotheses, means, sentence_scores, trivial
+from papers.lmt import data, method, miniature, prompts
 from papers.lmt.config import FEW, Config
-
-if TYPE_CHECKING:
-    from papers.lmt.data import Corpus
-    from papers.lmt.prompts import Example
+from papers.lmt.data import Corpus
+from papers.lmt.prompts import Example
 
 Units = dict[str, dict[str, float]]
 
@@ -34,7 +33,6 @@ def evaluate(config: Config, run: Run) -> Measurement:
     """Exact match or translation scores of every direction group, tier and way to prompt."""
     from core.distributed import seed_everything
     from core.models import loading
-    from papers.lmt import data, prompts
 
     seed_everything(config.seed)
     corpus = data.load(config)
@@ -62,9 +60,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
         units |= group(config, corpus, score(config, parts, texts), mark)
         if not mark and config.model is None:
             others = against_base(config, run, corpus, parts, texts)
-        for example, output in zip(chosen, outputs, strict=True):
-            row = {"mode": mark or mode, "direction": example.direction, "item": example.item}
-            rows.append(row | {"src": example.source_text, "mt": output, "ref": example.target_text})
+        rows += [{"mode": mark or mode, **row} for row in hypotheses(chosen, outputs)]
     write_rows(run.path / "hypotheses.jsonl", rows)
     metrics = {name: fmean(values.values()) for name, values in units.items() if values}
     samples = rows[:: max(1, len(rows) // 12)][:12]
@@ -79,12 +75,11 @@ def misled(examples: Sequence[Example]) -> list[Example]:
 
 def meant(config: Config, examples: Sequence[Example], outputs: Sequence[str]) -> tuple[list[Example], list[str]]:
     """Examples and outputs as they are scored: of English numbers the number, not its wording, which is free."""
-    from papers.lmt.miniature import meaning
-
     if config.corpus != "numbers":
         return [*examples], [*outputs]
-    parts = [replace(e, target_text=meaning(e.target_text)) if e.target in config.pivots else e for e in examples]
-    texts = [meaning(o) if e.target in config.pivots else o.strip() for e, o in zip(examples, outputs, strict=True)]
+    meaning, pivots = miniature.meaning, config.pivots
+    parts = [replace(e, target_text=meaning(e.target_text)) if e.target in pivots else e for e in examples]
+    texts = [meaning(o) if e.target in pivots else o.strip() for e, o in zip(examples, outputs, strict=True)]
     return parts, texts
 
 
@@ -97,8 +92,6 @@ def against_base(
     as targets show how often that happens by chance.
     """
     from core.models import loading
-    from core.tasks.translation import trivial
-    from papers.lmt import miniature, prompts
 
     pairs = [pair for pair in zip(parts, texts, strict=True) if pair[0].target in config.pivots]
     reverse = [part for part, _ in pairs]
@@ -124,7 +117,6 @@ def against_base(
 def score(config: Config, examples: Sequence[Example], outputs: Sequence[str]) -> Units:
     """Scores by direction, exact match in [0, 1], others in [0, 100]: `""` the primary metric, `"_chrf"` chrF++."""
     from core.models.loading import default_device
-    from core.tasks.translation import corpus_scores, means, sentence_scores
 
     single = means(sentence_scores(examples, outputs, config.primary, default_device()))
     scale, chrf = 100 if config.primary == "comet" else 1, corpus_scores(examples, outputs, "chrf++")
@@ -140,8 +132,6 @@ def group(config: Config, corpus: Corpus, scores: Units, mark: str = "") -> Unit
     With several pivots each also has its own groups (`x2p_zh_low`), as in the paper's tables. A language outside the 60
     counts as `low`.
     """
-    from papers.lmt import method, prompts
-
     units: Units = defaultdict(dict)
     for suffix, values in scores.items():
         for pivot, code in method.pivot_pairs(config.languages, config.pivots):

@@ -13,18 +13,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core import corpora
 from core.experiment.config import to_dict
+from core.experiment.run import Run
+from core.models.tokenization import train_bpe
+from core.training.config import TrainingConfig
 from papers.lmt import method
 from papers.lmt.config import HELD_OUT, Config, scratch_shape
 from papers.lmt.prompts import Example, auxiliary_for
-
-if TYPE_CHECKING:
-    from core.experiment.run import Run
-    from core.training.config import TrainingConfig
-    from papers.lmt.data import Corpus
 
 _WORDING = (
     ["we", "they", "you", "people", "some", "others", "most", "few"],
@@ -67,10 +65,9 @@ def meaning(text: str) -> str:
     return " ".join(word for word in text.split() if word not in _FREE)
 
 
-def corpus(config: Config) -> Corpus:
-    """The multi-way corpus of the seed, and reverse pairs with a wording each for the arms that want them."""
-    from papers.lmt.data import Corpus
-
+def corpus(config: Config) -> tuple[dict[str, str], list[Any], list[Any], list[Example]]:
+    """The multi-way corpus of the seed (auxiliaries, items to tune and to measure on), and reverse pairs with a wording
+    each for the arms that want them."""
     codes, parts, table = config.languages, numbers(config), auxiliaries(config)
     fresh = []
     for code in codes if config.reverse_source != "multiway" else ():
@@ -80,7 +77,7 @@ def corpus(config: Config) -> Corpus:
         fresh += [method.render(row, code, "en", ("en",), table, 1.0, 0) for row in rows]
     sft = spelled(parts["sft"], codes, f"multiway-{config.seed}")
     test = spelled(parts[config.split][: config.test_items], codes, f"multiway-{config.seed}")
-    return Corpus(table, sft, test, fresh)
+    return table, sft, test, fresh
 
 
 def base_examples(config: Config) -> list[Example]:
@@ -108,7 +105,6 @@ def base_examples(config: Config) -> list[Example]:
 def base(config: Config, run: Run) -> Path:
     """The base model, which all variants of a seed share: tokenizer and a small decoder from nothing."""
     from core.models import loading
-    from core.models.tokenization import train_bpe
 
     def build(folder: Path) -> None:
         examples, codes = base_examples(config), ("en", *config.languages)

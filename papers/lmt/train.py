@@ -11,16 +11,16 @@ from __future__ import annotations
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run, is_main_process
+from core.inference.chat import Chat
+from papers.lmt import data, method, miniature
 from papers.lmt.config import Config
 
 
 def train(config: Config, run: Run) -> None:
     """Fine-tune from the checkpoint, or from the miniature's base model, which all variants of a seed share."""
     from core.distributed import seed_everything
-    from core.inference.chat import Chat
     from core.training import sharded
     from core.training.fit import save_pretrained
-    from papers.lmt import data, method, miniature
 
     seed_everything(config.seed)
     start = config.model or str(miniature.base(config, run))

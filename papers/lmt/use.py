@@ -17,10 +17,13 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from core import corpora
 from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
 from core.experiment.trying import Try
+from core.tasks.translation import translate_lines
+from papers.lmt import data, method, prompts
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,7 @@ class Translate:
     target: str
     """Code of the language to translate into."""
     mode: Literal["dt", "pmp_s"] = "dt"
-    """dt = directly, pmp_s = through an auxiliary sentence of the model's own."""
-    auxiliary: str | None = None
-    """Code of the auxiliary language; none = Table 12."""
+    """dt = directly, pmp_s = through an auxiliary sentence of the model's own, in the language of Table 12."""
     num_beams: Annotated[int, Range(1)] = 5
     """Beams (released script: 5)."""
     max_new_tokens: Annotated[int, Range(1)] = 512
@@ -73,9 +74,6 @@ class Translate:
 
 def build(options: Build) -> None:
     """Write the fine-tuning set of a corpus and say what it holds."""
-    from core import corpora
-    from papers.lmt import data
-
     wanted = {"languages": [*options.pivots, *options.languages]} if options.languages else {}
     items = [dict(row) for row in corpora.load(options.corpus, **wanted)]
     settings: dict[str, Any] = {name: getattr(options, name) for name in ("retention_p", "pmp_fraction", "seed")}
@@ -90,8 +88,6 @@ def build(options: Build) -> None:
 
 def check(options: Check) -> None:
     """Print how many sources a target answers, by target language, and a warning."""
-    from papers.lmt import data, method
-
     found = method.target_repetition(data.read_examples(options.pairs))
     print("into        targets  sources per target (mean, max)")
     for code, entry in found.items():
@@ -105,22 +101,21 @@ def check(options: Check) -> None:
 
 def translate(options: Translate) -> None:
     """Print a translation a line, an empty line for an empty one."""
-    from core.files import standard_input
     from core.models import loading
-    from papers.lmt import prompts
 
     direction = options.source, options.target
     if options.model.startswith("NiuTrans/LMT-60-") and options.model.endswith("-Base"):
         raise UserError(f"{options.model} is pre-trained only and repeats the prompt: use the model without -Base.")
-    auxiliary = None if options.mode == "dt" else options.auxiliary or prompts.auxiliary_for(*direction)
+    auxiliary = prompts.auxiliary_for(*direction)
     if options.mode != "dt" and not auxiliary:
-        raise UserError(f"No auxiliary language is known for {'-'.join(direction)}: name one with --auxiliary.")
-    texts = standard_input()
-    asked = [prompts.Example("", *direction, text, "", auxiliary) for text in texts if text.strip()]
+        raise UserError(f"No auxiliary language is known for {'-'.join(direction)}: translate it with --mode dt.")
     decoding: dict[str, Any] = {"num_beams": options.num_beams, "max_new_tokens": options.max_new_tokens}
-    outputs = iter(prompts.translate_examples(*loading.load(options.model), asked, mode=options.mode, **decoding))
-    for text in texts:
-        print(next(outputs) if text.strip() else "")
+
+    def write(texts: list[str]) -> list[str]:
+        asked = [prompts.Example("", *direction, text, "", auxiliary) for text in texts]
+        return prompts.translate_examples(*loading.load(options.model), asked, mode=options.mode, **decoding)
+
+    translate_lines(write)
 
 
 VERBS: Verbs = {"build": (Build, build), "check": (Check, check), "translate": (Translate, translate)}

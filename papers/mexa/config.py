@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from functools import partial
+from typing import Annotated, Any, Literal
 
+from core.cost.steps import Simulation, pretrained, read, score
+from core.cost.workload import Workload
 from core.errors import UserError
 from core.experiment.config import Range, Seed, validate
-
-if TYPE_CHECKING:
-    from core.cost.steps import Simulation
-    from core.cost.workload import Workload
 
 # The nine models of the paper, as its code names them; the largest first.
 MODELS = (
@@ -146,8 +145,6 @@ _QUESTIONS = {"belebele": (117, 900, 600), "m_mmlu": (34, 13_062, 260), "m_arc":
 
 def workload(config: Config) -> list[Workload]:
     """What the paper computes with each model: 203 + 1,401 languages embedded, and three tasks."""
-    from core.cost.workload import Workload
-
     sentences = (203 * 100 + 1401 * 103) * _SENTENCE_TOKENS
     questions = sum(languages * items * tokens for languages, items, tokens in _QUESTIONS.values())
     model = "wheel:smollm2" if config.model == "toy" else config.model
@@ -159,10 +156,6 @@ def workload(config: Config) -> list[Workload]:
 
 def simulation(config: Config) -> list[Simulation]:
     """Sentences read with the states of every layer, and questions scored, for `papers plan`."""
-    from functools import partial
-
-    from core.cost.steps import Simulation, pretrained, read, score
-
     model = pretrained("wheel:smollm2" if config.model == "toy" else config.model)
     return [
         Simulation("sentences", model, evaluate=partial(read, length=_SENTENCE_TOKENS)),

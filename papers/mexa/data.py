@@ -1,4 +1,4 @@
-"""What MEXA reads: parallel sentences, and questions in their languages; and the model that has read nothing.
+"""What MEXA reads: parallel sentences, and questions in their languages.
 
 At the tiny scale the sentences are interface messages; at the paper's, FLORES-200 (devtest, the first 100) or the
 parallel Bible sPBC; and any TSV, JSON lines or folder of aligned files.
@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from core import corpora
-from core.corpora.hub import RELABELLED
+from core.corpora.hub import RELABELLED, snapshot
 from core.corpora.table import parallel_table
 from core.errors import UserError
 from core.files import read_lines
@@ -25,7 +25,6 @@ from core.text.languages import FLORES_200
 from papers.mexa import miniature
 
 if TYPE_CHECKING:
-    from core.models.loading import Loaded
     from papers.mexa.config import Config
 
 # FLORES-200's Cantonese files were mislabelled, so the paper leaves them out; and what it calls tzm is zgh.
@@ -70,7 +69,10 @@ def parallel(config: Config, clean: Callable[[str], str] = str) -> tuple[dict[st
 
 def _columns(config: Config) -> dict[str, list[str]]:
     wanted = (config.pivot, *config.languages) if config.languages else None
-    path = _spbc(config.pivot) if config.corpus == "spbc" else Path(config.corpus)
+    path = Path(config.corpus)
+    if config.corpus == "spbc":  # the 103 verses by language on the hub: gated, granted by hand
+        root = snapshot(SPBC, ["*.txt"])
+        path = next((path.parent for path in root.rglob(f"{config.pivot}.txt")), root)
     if path.is_dir():
         return _folder(path, wanted)
     if config.corpus == "flores200":
@@ -94,20 +96,6 @@ def _folder(folder: Path, languages: Sequence[str] | None) -> dict[str, list[str
     }
 
 
-def _spbc(pivot: str) -> Path:
-    """The folder of the 103 verses by language on the hub (gated, granted by hand)."""
-    from huggingface_hub import snapshot_download
-
-    try:
-        root = Path(snapshot_download(SPBC, repo_type="dataset", allow_patterns=["*.txt"]))
-    except Exception as error:
-        raise UserError(
-            f"Cannot fetch {SPBC} ({type(error).__name__}): ask for access on its page and log in, or give its folder "
-            "of <label>.txt with --corpus."
-        ) from error
-    return next((path.parent for path in root.rglob(f"{pivot}.txt")), root)
-
-
 def questions(config: Config, languages: Sequence[str]) -> dict[str, list[Question]]:
     """What is asked in each language of a corpus that the task has; in English too, but for the meaning of words."""
     if config.task == "words":
@@ -118,13 +106,3 @@ def questions(config: Config, languages: Sequence[str]) -> dict[str, list[Questi
         for code in (config.pivot, *languages)
         if canonical(code) in codes
     }
-
-
-def untrained(name: str, architecture: Any, seed: int) -> Loaded:
-    """The architecture of a model with random weights, and its tokenizer."""
-    from core.models import loading
-
-    device = loading.default_device()
-    dtype = loading.default_dtype(device)
-    model: Any = loading.from_config(loading.load_config(name), seed=seed, task=architecture, dtype=dtype)
-    return loading.Loaded(model.to(device), loading.load_tokenizer(name))

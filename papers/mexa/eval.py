@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 from core.errors import UserError
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
+from core.tasks import retrieval, words
+from core.tasks.choices import answer
+from papers.mexa import data, miniature
 from papers.mexa.config import Config
 
 if TYPE_CHECKING:
@@ -36,20 +39,18 @@ INPUTS = ("overlap", "score_beyond", "task_beyond")
 
 def evaluate(config: Config, run: Run) -> Measurement:
     """Align every language with the pivot, score the task, correlate."""
-    from core.tasks.retrieval import Pairs, trivial
-    from papers.mexa import data
-
     texts, dropped = data.parallel(config)
     curves = layer_curves(config, run, texts)
     units = scores(config, curves)
     known, solvers = task_scores(config, run, list(curves))
     english = known.pop(config.pivot, None)  # the yardstick of the others and no point of a correlation
-    retrieval = by_name({code: trivial(Pairs(texts[config.pivot], texts[code])) for code in curves})
-    units["overlap"] = retrieval["overlap"]
-    values = {f"trivial_retrieval_{name}": fmean(by.values()) for name, by in retrieval.items()}
+    sides = {code: retrieval.Pairs(texts[config.pivot], texts[code]) for code in curves}
+    alike = by_name({code: retrieval.trivial(pairs) for code, pairs in sides.items()})
+    units["overlap"] = alike["overlap"]
+    values = {f"trivial_retrieval_{name}": fmean(by.values()) for name, by in alike.items()}
     values |= {f"trivial_words_{name}": fmean(by.values()) for name, by in solvers.items()}
     if known:
-        more, against = against_task(units["score"], known, retrieval["overlap"])
+        more, against = against_task(units["score"], known, alike["overlap"])
         units, values = units | more, values | against
     metrics = {name: fmean(by.values()) for name, by in units.items() if name not in INPUTS}
     curve = "shuffled" if config.shuffle_ids else "mexa"
@@ -61,7 +62,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
 
 def layer_curves(config: Config, run: Run, texts: Mapping[str, Sequence[str]]) -> Curves:
     """Everything that the variants ask of the cosines, at every layer of every language; see :func:`summary`."""
-    from core.training.progress import Display
+    from core.training.progress import tracked
     from papers.mexa import method
 
     own: Any = (config.embedding, config.drop_first)
@@ -71,12 +72,10 @@ def layer_curves(config: Config, run: Run, texts: Mapping[str, Sequence[str]]) -
     def compute() -> dict[str, Curves]:
         found: dict[str, Curves] = {str(kind): {} for kind in kinds}
         loaded = load(config, run, untrained=config.untrained)
-        with Display(len(texts) - 1, f"embedding, {config.model}", run.quiet) as display:
-            stream = method.similarities(loaded, texts, config.pivot, kinds, **options)
-            for done, (language, by_kind) in enumerate(stream, start=1):
-                for kind, similarity in by_kind.items():
-                    found[str(kind)][language] = summary(similarity, config.seed, language)
-                display.step(done)
+        stream = method.similarities(loaded, texts, config.pivot, kinds, **options)
+        for language, by_kind in tracked(stream, len(texts) - 1, f"embedding, {config.model}", run.quiet):
+            for kind, similarity in by_kind.items():
+                found[str(kind)][language] = summary(similarity, config.seed, language)
         return found
 
     inputs = {name: getattr(config, name) for name in ("model", "architecture", "dtype", "untrained", "seed")}
@@ -115,11 +114,10 @@ def summary(similarity: Tensor, seed: int, language: str) -> dict[str, list[floa
 def load(config: Config, run: Run, *, untrained: bool = False) -> Loaded:
     """The model with its tokenizer, or the same architecture with random weights, other ones for each seed."""
     from core.models import loading
-    from papers.mexa import data, miniature
 
     name = str(run.stage("toy", {}, miniature.toy)) if config.model == "toy" else config.model
     if untrained:
-        return data.untrained(name, config.architecture, config.seed)
+        return loading.untrained(name, seed=config.seed, task=config.architecture)
     return loading.load(name, task=config.architecture, dtype=config.dtype, device_map=config.device_map)
 
 
@@ -154,10 +152,7 @@ def middle(layers: int) -> range:
 
 def task_scores(config: Config, run: Run, languages: Sequence[str]) -> tuple[dict[str, float], Units]:
     """Task score by language from the model's answers, the pivot's too where it means something; and solvers'."""
-    from core.tasks.choices import answer
-    from core.tasks.words import trivial, weights
-    from core.training.progress import Display
-    from papers.mexa import data
+    from core.training.progress import tracked
 
     if config.task == "none":
         return {}, {}
@@ -166,16 +161,14 @@ def task_scores(config: Config, run: Run, languages: Sequence[str]) -> tuple[dic
         asked = data.questions(config, languages)
         model, tokenizer = load(config, run)
         found: Units = {}
-        with Display(len(asked), f"{config.task}, {config.model}", run.quiet) as display:
-            for done, (language, questions) in enumerate(asked.items(), start=1):
-                if config.task == "words":
-                    # How common a word is in English says nothing about the question; letters are equally common.
-                    right = answer(model, tokenizer, questions, "prior")
-                    score = sum(w * right[q.id] for w, q in zip(weights(questions), questions, strict=True))
-                    found[language] = {"model": score, **trivial(questions)}
-                else:
-                    found[language] = {"model": fmean(answer(model, tokenizer, questions).values())}
-                display.step(done)
+        for language, questions in tracked(asked.items(), len(asked), f"{config.task}, {config.model}", run.quiet):
+            if config.task == "words":
+                # How common a word is in English says nothing about the question; letters are equally common.
+                right = answer(model, tokenizer, questions, "prior")
+                score = sum(w * right[q.id] for w, q in zip(words.weights(questions), questions, strict=True))
+                found[language] = {"model": score, **words.trivial(questions)}
+            else:
+                found[language] = {"model": fmean(answer(model, tokenizer, questions).values())}
         return found
 
     names = ("model", "architecture", "dtype", "task", "items", "split", "seed")

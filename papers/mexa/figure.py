@@ -59,8 +59,7 @@ def _languages(axes: Axes, record: Record) -> None:
     axes.text(x.max(), 0.255, "guessing", fontsize=7, color=COLOURS["grey"], va="bottom")
     axes.set(
         xlim=(x.min() - 0.04 * np.ptp(x) - 1e-6, x.max() + 0.24 * np.ptp(x) + 1e-6),
-        title=f"{len(codes)} languages, mean of {len(record.seeds)} samples\n"
-        f"r = {interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]",
+        title=f"{len(codes)} languages, mean of {len(record.seeds)} samples\nr = {interval:.2f}",
         xlabel="MEXA: sentences that find their translation\nand are found by it (mean over layers)",
         ylabel="accuracy in word meaning",
     )

@@ -23,6 +23,11 @@ import tyro
 from core.experiment.config import Range
 from core.experiment.entrypoint import Verbs, tools
 from core.experiment.trying import Try
+from core.files import finite_json, write_json, write_table
+from core.tasks.scores import read_scores
+from core.text.distance import shared_trigrams
+from papers.mexa.config import Config
+from papers.mexa.data import parallel
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -139,8 +144,6 @@ class _Lines:
     """The column that the others are compared with."""
     architecture: Literal["causal-lm", "encoder"] = "causal-lm"
     """`encoder` for embedding models."""
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Number format of the forward pass."""
     embedding: Literal["weighted", "last", "mean"] = "weighted"
     """Position-weighted average of the tokens, the last one, or the plain average (encoders)."""
     keep_first: bool = False
@@ -150,9 +153,6 @@ class _Lines:
 
     def texts(self) -> dict[str, list[str]]:
         """Aligned sentences by language; what cannot be used is left out and named."""
-        from papers.mexa.config import Config
-        from papers.mexa.data import parallel
-
         found, dropped = parallel(Config(corpus=str(self.lines), pivot=self.pivot), clean=without_placeholders)
         for reason in dropped:
             print(f"Left out: {reason}.")
@@ -161,10 +161,9 @@ class _Lines:
     def align(self, model: str, texts: Mapping[str, Sequence[str]], *, trained: bool = True) -> dict[str, Alignment]:
         """The alignment of every language, in a model or in one of its shape with random weights."""
         from core.models import loading
-        from papers.mexa.data import untrained
 
         task = self.architecture
-        source = loading.load(model, task=task, dtype=self.dtype) if trained else untrained(model, task, seed=0)
+        source = loading.load(model, task=task) if trained else loading.untrained(model, seed=0, task=task)
         drop = not self.keep_first and task == "causal-lm" and self.embedding != "last"
         options: Any = {"pivot": self.pivot, "embedding": self.embedding, "prefix": self.prefix}
         return mexa_score(source, texts, drop_first=int(drop), add_bos=drop, **options)
@@ -194,10 +193,7 @@ class Compare(_Lines):
 
 def score(options: Score) -> None:
     """Print the table and write it, each score beside what is reached without knowledge."""
-    from core.files import finite_json, write_json, write_table
     from core.metrics.stats import pearson
-    from core.tasks.scores import read_scores
-    from core.text.distance import shared_trigrams
     from papers.mexa.method import mexa
 
     texts = options.texts()
@@ -223,10 +219,10 @@ def score(options: Score) -> None:
         }  # fmt: skip
         told = f"best {max(a.curve):.2f} at layer {a.best_layer:2} (chance < {a.tail:.0e})"
         told += f"  task {known[code]:.2f}" if code in known else ""
-        told += f"  predicted {_span(predicted)}" if predicted else ""
+        told += f"  predicted {predicted:.2f}" if predicted else ""
         told += f"  without knowledge {most:.2f}"
         told += "  (no more than without knowledge)" if a.interval.low <= most else ""
-        print(f"  {code:10} {_span(a.interval)}  {told}")
+        print(f"  {code:10} {a.interval:.2f}  {told}")
     write_table(options.out / "languages.tsv", [finite_json({"language": code, **row}) for code, row in rows.items()])
     write_json(
         options.out / "languages.json", {code: {**row, "curve": found[code].curve} for code, row in rows.items()}
@@ -248,12 +244,7 @@ def compare(options: Compare) -> None:
     before, after = (options.align(model, texts) for model in options.models)
     for code, a in after.items():
         found = stats.compare({0: a.by_sentence}, {0: before[code].by_sentence})
-        print(f"  {code:10} {found.control:.3f} -> {found.treatment:.3f}  {_span(found.interval)}")
-
-
-def _span(found: Interval) -> str:
-    ends = "" if math.isnan(found.low) else f" [{found.low:.2f}, {found.high:.2f}]"
-    return f"{found.estimate:.2f}{ends}"
+        print(f"  {code:10} {found.control:.3f} -> {found.treatment:.3f}  {found.interval:.2f}")
 
 
 VERBS: Verbs = {"score": (Score, score), "compare": (Compare, compare)}

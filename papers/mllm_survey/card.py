@@ -109,8 +109,8 @@ class Card:
         dearest, fairest = self.others[0], self.others[-1]
         above = sum(value > 2 for value in values)
         told = [
-            f"{called(dearest)} costs {span(self.cut[dearest].parity)} times the tokens of {called(self.pivot)}, "
-            f"{called(fairest)} {span(self.cut[fairest].parity)}.",
+            f"{called(dearest)} costs {self.cut[dearest].parity:.2f} times the tokens of {called(self.pivot)}, "
+            f"{called(fairest)} {self.cut[fairest].parity:.2f}.",
             f"{above} of {len(values)} languages cost more than twice as much; the mean is {fmean(values):.2f}, the "
             f"median {median(values):.2f} (bytes: "
             f"{fmean(self.cut[code].bytes_parity for code in self.others):.2f}).",
@@ -121,7 +121,7 @@ class Card:
             told.append(
                 f"At layer {self.layer} a text finds its translation in {before:.0%} of the cases, and in {after:.0%} "
                 f"without its language's mean (guessing: {self.chosen_at_random:.0%}); least in {called(worst)}, "
-                f"{span(self.found[worst]['centred'])}."
+                f"{self.found[worst]['centred']:.2f}."
             )
             told.append(
                 f"There a linear probe tells the language of {self.probe:.0%} (guessing: {self.chance:.0%}); "
@@ -277,11 +277,6 @@ def ends(interval: Interval) -> tuple[float, float, float]:
     return interval.estimate, interval.low, interval.high
 
 
-def span(interval: Interval) -> str:
-    """`2.40 [2.11, 2.70]`."""
-    return f"{interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
-
-
 def called(code: str) -> str:
     """The language's English name, or the label that the column has."""
     from core.errors import UserError
@@ -299,9 +294,9 @@ def cells(card: Card) -> list[list[str]]:
     for code in [*card.others, card.pivot]:
         cut, kinds = card.cut[code], card.found.get(code)
         star = "*" if cut.unit == "char" else ""
-        row = [called(code), span(cut.parity), f"{cut.bytes_parity:.2f}", f"{span(cut.fertility)}{star}"]
+        row = [called(code), f"{cut.parity:.2f}", f"{cut.bytes_parity:.2f}", f"{cut.fertility:.2f}{star}"]
         row.append(f"{cut.compression:.2f}")
-        told = [span(kinds["raw"]), span(kinds["centred"])] if kinds else ["", ""]
+        told = [f"{kinds[name]:.2f}" for name in ("raw", "centred")] if kinds else ["", ""]
         rows.append(row + told * bool(card.found))
     return rows
 

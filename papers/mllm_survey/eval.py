@@ -152,10 +152,7 @@ def source(config: Config, run: Run) -> Source:
     name = str(run.stage("toy", {}, miniature.toy)) if config.model == "toy" else config.model
     if not config.untrained:
         return load_source(name, config.architecture)
-    device = loading.default_device()
-    options: Any = {"task": config.architecture, "dtype": loading.default_dtype(device)}
-    model: Any = loading.from_config(loading.load_config(name), seed=config.seed, **options)
-    return Source(model.to(device), loading.load_tokenizer(name))
+    return Source(*loading.untrained(name, seed=config.seed, task=config.architecture))
 
 
 def removed(config: Config, vectors: Vectors, texts: Texts) -> Vectors:

@@ -58,7 +58,7 @@ def _parity(axes: Axes, record: Record) -> None:
         line(float(values.mean()), color=COLOURS["blue"], linewidth=0.8, linestyle=(0, (2, 2)))
     gain = mean_of(record, "balanced", "parity", "language", "english")
     axes.set_title(f"Tokens for one of English, {len(codes)} languages\n"
-                   f"{gain.estimate:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]")  # fmt: skip
+                   f"{gain:+.2f}")  # fmt: skip
     axes.set_xlabel("tokenizer trained on 95 % English")
     axes.set_ylabel("tokenizer trained on even text")
     axes.set_ylim(0.9, 1.05 * max(float(y.max()), 1.0))

@@ -124,19 +124,19 @@ class Coverage:
 def tokens(options: Tokens) -> None:
     """Print a row a language and tokenizer; write a card each."""
     from core.models.loading import load_tokenizer
-    from papers.mllm_survey.card import called, report_card, span, write
+    from papers.mllm_survey.card import called, report_card, write
 
     texts = options.texts()
     for name in options.tokenizers:
         loaded: Any = name if name in BUILT_IN else load_tokenizer(name)
         card = report_card(loaded, texts, pivot=options.pivot, unit=options.unit, model=name)
-        print(f"{name}, {card.texts} texts, {options.pivot}: {span(card.cut[options.pivot].fertility)} tokens a word")
+        print(f"{name}, {card.texts} texts, {options.pivot}: {card.cut[options.pivot].fertility:.2f} tokens a word")
         for code in card.others:
             cut = card.cut[code]
             note = " (a word is a character)" if cut.unit == "char" else ""
             print(
-                f"  {called(code):22} cost {span(cut.parity)}  bytes {cut.bytes_parity:.2f}  tokens a word "
-                f"{span(cut.fertility)}{note}"
+                f"  {called(code):22} cost {cut.parity:.2f}  bytes {cut.bytes_parity:.2f}  tokens a word "
+                f"{cut.fertility:.2f}{note}"
             )
         values = [card.cut[code].parity.estimate for code in card.others]
         print(

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from core.corpora import adapted, read_rows
+from core.corpora.hub import snapshot
 from core.errors import UserError
 from core.files import is_folder, load_yaml, write_rows
 from papers.multiloko.answers import answer_variants, language_of
 
-HUB = "facebook/multiloko"
+FILES = ("*.json", "*.jsonl")
 SHOTS = "knowledge_fewshot"
 Mode = Literal["base", "chat"]
 
@@ -66,7 +67,7 @@ def read_sets(source: str | Path, subset: str = "dev", languages: Collection[str
     """
     if not re.fullmatch(r"[\w-]+", subset):
         raise UserError(f"--subset {subset!r} is no name of files: write dev or test.")
-    folder = Path(source) if is_folder(source) else _from_hub(str(source))
+    folder = Path(source) if is_folder(source) else snapshot(str(source), FILES)
     found: Sets = {}
     for home in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
         for path in sorted(home.glob(f"{subset}*.json*")):
@@ -80,18 +81,6 @@ def read_sets(source: str | Path, subset: str = "dev", languages: Collection[str
     if not found:
         raise UserError(f"{source} holds no <language>/{subset}.jsonl: give the folder of the unpacked release.")
     return found
-
-
-def _from_hub(source: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(source, repo_type="dataset", allow_patterns=["*.json", "*.jsonl"]))
-    except Exception as error:
-        raise UserError(
-            f"{source!r} is no folder and cannot be fetched ({type(error).__name__}): give the folder of the unpacked "
-            f"release, or ask for access to {HUB} on its page and log in."
-        ) from error
 
 
 def read_set(path: str | Path) -> list[Row]:
@@ -172,7 +161,7 @@ def demonstrations(source: str | Path, languages: Collection[str], count: int) -
     """
     if not count:
         return {}
-    folder = Path(source) if is_folder(source) else _from_hub(str(source))
+    folder = Path(source) if is_folder(source) else snapshot(str(source), FILES)
     found = {}
     for code in languages:
         paths = sorted((folder / code).glob(f"{SHOTS}.json*"))

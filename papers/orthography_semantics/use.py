@@ -137,7 +137,7 @@ def probe_command(options: Probe) -> None:
     print(f"{options.model}, {len(asked)} pairs; shares right with 95 % intervals over pairs (guessing: .5)")
     print(f"  {'kind':12} {'pairs':>5}  {'same meaning?':21} {'the word':21} {'the English word':21}")
     for row in table(asked, scores):
-        cells = "  ".join(f"{one.estimate:.2f} [{one.low:.2f}, {one.high:.2f}]  " for one in row[2:])
+        cells = "  ".join(f"{one:.2f}  " for one in row[2:])
         print(f"  {row.kind:12} {row.pairs:5}  {cells}")
     if {"cognate", "false"} <= {one.kind for one in asked}:
         form, unit = eval.form(asked, scores), "in cosine" if options.encoder else "nats"
@@ -203,8 +203,7 @@ def compare(options: Compare) -> None:
                 {0: {key: float((getattr(scores, name)[kind, key] > 0) == wanted) for _, key in keys}}
                 for scores in (first, second)
             ]
-            gain = paired(sides[0], sides[1], depth=2).interval
-            cells.append(f"{gain.estimate:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]")
+            cells.append(f"{paired(sides[0], sides[1], depth=2).interval:+.2f}")
         print(f"  {kind:12} label {cells[0]}   word {cells[1]}   English {cells[2]}")
 
 

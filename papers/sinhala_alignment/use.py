@@ -284,8 +284,7 @@ def compare(options: Compare) -> None:
         forth, back = aligned(0, place), aligned(place, 0)
         line = f"  {code:8} {forth.report['P@1 csls']:.3f} {back.report['P@1 csls']:.3f}"
         if beside:
-            gap = stats.compare({0: forth.hits}, {0: beside}).interval
-            line += f"   {gap.estimate:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}] from {first}"
+            line += f"   {stats.compare({0: forth.hits}, {0: beside}).interval:+.3f} from {first}"
         beside = beside or forth.hits
         print(line)
 

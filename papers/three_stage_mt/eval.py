@@ -18,7 +18,7 @@ from typing import Any
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.files import write_rows
-from core.tasks.translation import Segment, direction_scores, sentence_scores, translate, trivial
+from core.tasks.translation import Segment, direction_scores, hypotheses, sentence_scores, translate, trivial
 from papers.three_stage_mt import data, method, miniature
 from papers.three_stage_mt.config import Config
 
@@ -34,10 +34,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     model, tokenizer = loading.load(str(run.artifact), dtype="float32" if config.base is None else "auto")
     parts = data.tests(config) if config.base else asked(config)
     outputs = answers(model, tokenizer, parts, config)
-    rows = [
-        {"direction": part.direction, "item": part.item, "src": part.source_text, "mt": output, "ref": part.target_text}
-        for part, output in zip(parts, outputs, strict=True)
-    ]
+    rows = hypotheses(parts, outputs)
     write_rows(run.path / "hypotheses.jsonl", rows)
     shown = rows[:: max(1, len(rows) // 6)][:6]
     if config.base:

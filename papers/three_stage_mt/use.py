@@ -107,7 +107,6 @@ def translate(options: Translate) -> None:
     Raises:
         UserError: Source and target are one language.
     """
-    from core.files import standard_input
     from core.models import loading
     from core.tasks import translation
     from core.text.languages import same_language
@@ -119,17 +118,13 @@ def translate(options: Translate) -> None:
     def prompt(part: translation.Segment) -> str:
         return method.translation_prompt(part.source, part.target, part.source_text, options.instruction_language)
 
-    texts = standard_input()
-    parts = [
-        translation.Segment(str(number), options.source, options.target, text, "")
-        for number, text in enumerate(texts)
-        if text.strip()
-    ]
-    model, tokenizer = loading.load(options.model)
-    decoding: dict[str, Any] = {"num_beams": options.num_beams, "max_new_tokens": options.max_new_tokens}
-    outputs = iter(translation.translate(model, tokenizer, parts, prompt, **decoding))
-    for text in texts:
-        print(next(outputs).replace("\n", " ") if text.strip() else "")
+    def write(texts: list[str]) -> list[str]:
+        lines = enumerate(texts)
+        parts = [translation.Segment(str(n), options.source, options.target, text, "") for n, text in lines]
+        decoding: dict[str, Any] = {"num_beams": options.num_beams, "max_new_tokens": options.max_new_tokens}
+        return translation.translate(*loading.load(options.model), parts, prompt, **decoding)
+
+    translation.translate_lines(write)
 
 
 VERBS: Verbs = {"interlinear": (Interlinear, interlinear), "translate": (Translate, translate)}

@@ -124,7 +124,7 @@ def measure(options: Measure) -> None:
             length, overlap = trivial(lines).values()
             print(
                 f"  {side:10}  accuracy@1 {found[0][side].accuracy():.3f} -> {found[1][side].accuracy():.3f}  "
-                f"{interval.estimate:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]   "
+                f"{interval:+.3f}   "
                 f"pieces {pieces(before.tokenizer, lines.candidates):.1f} -> "
                 f"{pieces(after.tokenizer, lines.candidates):.1f}   without understanding: "
                 f"length {length:.3f}, shared letters {overlap:.3f}"

@@ -164,14 +164,15 @@ def pseudo(options: Pseudo) -> None:
 
 def translate(options: Translate) -> None:
     """Print a translation a line, an empty line for an empty one."""
-    from core.files import standard_input
+    from core.tasks.translation import translate_lines
     from papers.vega_mt.punctuation import half_to_full
 
-    texts, write = standard_input(), _writer(options.models, options)
-    found = iter(write([text for text in texts if text.strip()], options.source, options.target))
-    for text in texts:
-        line = next(found) if text.strip() else ""
-        print(line if options.punctuation == "plain" else half_to_full(line, options.punctuation == "official"))
+    def write(texts: list[str]) -> list[str]:
+        found = _writer(options.models, options)(texts, options.source, options.target)
+        official = options.punctuation == "official"
+        return found if options.punctuation == "plain" else [half_to_full(line, official) for line in found]
+
+    translate_lines(write)
 
 
 def punctuate(options: Punctuate) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 import torch
 
-from core.models.adapters import with_lora
+from core.errors import UserError
+from core.models.adapters import read_adapter, with_lora, write_adapter
 from core.models.architectures import miniature
 from core.models.loading import from_config
 
@@ -28,3 +32,17 @@ def test_adapters_on_named_layers_alone() -> None:
     trained = [name for name, parameter in adapted.named_parameters() if parameter.requires_grad]
     assert len(trained) == 2 * 2 * 2
     assert all(".q_proj." in name or ".v_proj." in name for name in trained)
+
+
+def test_factors_are_read_as_they_were_written(tmp_path: Path) -> None:
+    name = "base_model.model.layer.{}.weight"
+    factors = {name.format("lora_A"): torch.rand(2, 5), name.format("lora_B"): torch.rand(3, 2)}
+    write_adapter(tmp_path, factors, rank=2, alpha=4, base="toy")
+    read = {key: torch.zeros_like(factor) for key, factor in factors.items()}
+    read_adapter(tmp_path, read)
+    assert all(torch.equal(read[key], factor) for key, factor in factors.items())
+    for other in ({name.format("lora_A"): torch.zeros(2, 5)}, {**read, name.format("lora_A"): torch.zeros(4, 5)}):
+        with pytest.raises(UserError, match=r"does not fit this base model: \S+lora_[AB]\.weight differs"):
+            read_adapter(tmp_path, other)
+    with pytest.raises(UserError, match="holds no adapter"):
+        read_adapter(tmp_path / "none", read)

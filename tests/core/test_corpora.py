@@ -702,6 +702,19 @@ def test_a_language_is_found_under_the_datasets_own_name(corpus, code, name):
     assert hub._config(source, code, None) == name
 
 
+def test_files_of_a_hub_dataset_are_fetched_or_asked_for(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **options: f"{tmp_path}/{name}-{options}")
+    options = {"repo_type": "dataset", "allow_patterns": ["*.txt"]}
+    assert hub.snapshot("owner/verses", ("*.txt",)) == tmp_path / f"owner/verses-{options}"
+
+    def refuse(name, **options):
+        raise OSError("gated")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+    with pytest.raises(UserError, match=r"'owner/verses' is no folder and cannot be fetched \(OSError\): ask for"):
+        hub.snapshot("owner/verses", ("*.txt",))
+
+
 @pytest.mark.parametrize("corpus", ["tatoeba", "sib200", "mgsm", "m_arc"])
 def test_every_spelling_of_a_language_finds_its_name(corpus):
     """BCP-47, and ISO 639-3 with the script; but what data sets keep apart (`fil` beside `tgl`) is not asked here."""

@@ -94,6 +94,15 @@ def test_usage_of_texts_does_not_depend_on_their_batch(name: str) -> None:
     assert len(together["distance"]["en ar"]) == 2
 
 
+def test_random_halves_are_the_distance_of_chance() -> None:
+    texts = {"en": [[1, 5, 9], [1, 4, 4, 7]], "ar": [[1, 40, 41, 42]], "code": [[1, 40, 41, 42]]}
+    found = mixtures.chance_distance(toy(), texts)
+    assert list(found) == ["en ar", "en code", "ar code"] == list(mixtures.expert_usage(toy(), texts)["distance"])
+    assert all(len(layers) == 2 and min(layers) >= 0 for layers in found.values())
+    assert found["ar code"] == [0, 0], "the halves of equal texts are equal"
+    assert mixtures.chance_distance(toy(), texts) == found
+
+
 def test_the_speed_of_a_sparse_block_is_a_ratio() -> None:
     ratios = mixtures.sparse_speed(8, seed=0, rounds=2, calls=1)
     assert len(ratios) == 2

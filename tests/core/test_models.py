@@ -107,6 +107,15 @@ class TestFolders:
         assert not model.training
         assert model.dtype == torch.float32
 
+    def test_untrained_is_the_shape_with_weights_of_the_seed(self, folder: Path) -> None:
+        known, (first, tokens), (same, _), (other, _) = (
+            loading.load(folder), *(loading.untrained(folder, seed=seed) for seed in (1, 1, 2))
+        )  # fmt: skip
+        assert [(*p.shape,) for p in first.parameters()] == [(*p.shape,) for p in known.model.parameters()]
+        assert tokens.get_vocab() == known.tokenizer.get_vocab()
+        weights = [model.get_input_embeddings().weight for model in (known.model, first, same, other)]
+        assert [torch.equal(weights[1], weight) for weight in weights] == [False, True, True, False]
+
     def test_auto_dtype_and_device(self, folder: Path) -> None:
         model, _ = loading.load(folder)
         assert model.dtype == loading.default_dtype(loading.default_device())

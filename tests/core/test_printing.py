@@ -124,6 +124,13 @@ def test_bars_show_names_as_they_are(show: Callable[[str], Any], monkeypatch: py
     assert "\x1b]0;" not in text
 
 
+def test_a_bar_follows_what_is_gone_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[int] = []
+    monkeypatch.setattr(training.Display, "step", lambda _, step: steps.append(step))
+    seen = [(item, len(steps)) for item in training.tracked("abc", 3, "letters", quiet=True)]
+    assert (seen, steps) == ([("a", 0), ("b", 1), ("c", 2)], [1, 2, 3])
+
+
 @dataclass(frozen=True)
 class Say:
     """Say it."""

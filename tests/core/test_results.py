@@ -20,6 +20,7 @@ from core.experiment.figures import (
     label_points,
     mean_of,
     metric_rows,
+    pair_bars,
     unit_rows,
 )
 from core.experiment.paper import Check, Claim, Paper, Premise
@@ -278,6 +279,23 @@ def test_gains_are_drawn_over_one_control_or_one_for_each() -> None:
     gain_rows(right, record, "m", rows, ["half", "old", "none"], form="{:.1f}")
     assert [text.get_text() for text in right.texts] == ["0.3", "0.5"]
     assert [label.get_text() for label in right.get_yticklabels()] == ["n", "h"], "neither without its control"
+
+
+def test_two_bars_an_arm_show_two_metrics() -> None:
+    from matplotlib.figure import Figure
+
+    units = {"en": {"a/1": 0.5, "b/1": 0.9}, "ar": {"a/1": 0.2, "b/1": 0.4}}
+    record = Record("x", "tiny", (0, 1), {"new": dict.fromkeys((0, 1), Measurement({}, units))})
+    arms, pair = [("new", "the method"), ("none", "not run")], [("en", "English", "blue"), ("ar", "Arabic", "orange")]
+    plain, dotted = Figure().subplots(1, 2)
+    for axes, dots in ((plain, False), (dotted, True)):
+        pair_bars(axes, record, arms, pair, "unit", dots=dots, high=1.5)
+        assert [bar.get_width() for bar in axes.patches] == pytest.approx([0.7, 0.3])
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["the method"]
+        assert [text.get_text() for text in axes.texts] == ["0.70", "English", "0.30", "Arabic"]
+        assert axes.get_xlim() == (0, 1.5)
+    assert not plain.collections
+    assert [points.get_offsets()[:, 0].tolist() for points in dotted.collections] == [[0.5, 0.9], [0.2, 0.4]]
 
 
 def test_intervals_are_lines_with_a_mark_and_labels_do_not_lie_on_each_other() -> None:

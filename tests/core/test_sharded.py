@@ -100,6 +100,7 @@ def read(folder, shapes):
         parameters = dict(model.named_parameters())
         alone = [name for name, p in parameters.items() if not isinstance(p, DTensor)]
         held = sum(distributed.local(p).numel() for p in parameters.values()) / model.num_parameters()
+        assert sum(distributed.whole(p).numel() for p in parameters.values()) == model.num_parameters()
         found[name] = logits(model), held, alone
         save_pretrained(model, folder / "again" / name)
     return found

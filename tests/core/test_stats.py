@@ -663,6 +663,12 @@ def test_permutation_test():
     assert stats.permutation_test(rng.normal(1, 1, 40), rng.normal(0, 1, 30), n=500).p < 0.02
 
 
+def test_an_interval_is_written_with_its_ends():
+    assert f"{stats.Interval(0.5, 0.25, 1.0, 'x'):+.2f}" == "+0.50 [+0.25, +1.00]"
+    assert f"{stats.Interval(0.5, math.nan, math.nan, 'x'):.1f}" == "0.5"
+    assert f"{stats.Interval(0.5, 0.0, 1.0, 'x')}".startswith("Interval(estimate=0.5")
+
+
 def test_a_change_for_people_to_read():
     assert change([0.5, 0.0, 1.0], [1.0, 0.5, 1.0]).startswith("0.500 -> 0.833   +0.333 [")
     assert change([0.5], [1.0]) == "0.500 -> 1.000"

@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 import unicodedata
+from collections import Counter
+from random import Random
 
 import pytest
 import regex
@@ -22,7 +24,7 @@ from core.text.identification import identifier, identify
 from core.text.languages import FLORES_200, flores_code, language, match, relatives, resource_level, same_language
 from core.text.normalize import ascii_digits, fold, normalize_arabic, strip_arabic_marks, strip_punctuation
 from core.text.romanize import resolve, romanize, romanize_all, version
-from core.text.sampling import allocate, probabilities, schedule
+from core.text.sampling import allocate, probabilities, repeated, schedule
 from core.text.scripts import dominant_script, in_script_share, script_counts, scripts_of_language
 from core.text.segment import graphemes, is_unspaced, sentences, unspaced, words
 
@@ -503,6 +505,13 @@ def test_known_probabilities():
     assert probabilities({"a": 3, "b": 1}) == {"a": 0.75, "b": 0.25}
     assert probabilities({"a": 3, "b": 1, "c": 0}, alpha=0) == {"a": 0.5, "b": 0.5, "c": 0.0}
     assert probabilities({"a": 3, "b": 1}, temperature=math.inf) == {"a": 0.5, "b": 0.5}
+
+
+@given(st.integers(1, 7), st.integers(0, 40), st.integers(0, 3))
+def test_rows_are_repeated_evenly(rows, size, seed):
+    counts = Counter(repeated(range(rows), size, Random(seed)))
+    assert counts.total() == size
+    assert {count - size // rows for count in (counts[row] for row in range(rows))} <= {0, 1}
 
 
 SIZES = st.dictionaries(st.text("abcdef", min_size=1, max_size=2), st.integers(0, 10**9), min_size=1, max_size=6)

@@ -21,6 +21,7 @@ from core.tasks.translation import (
     direction_scores,
     few_shot,
     following,
+    hypotheses,
     matrix,
     means,
     official_test,
@@ -30,6 +31,7 @@ from core.tasks.translation import (
     source_gains,
     star,
     translate,
+    translate_lines,
     trivial,
     with_examples,
     write_segments,
@@ -83,6 +85,12 @@ def test_prompts_show_solved_segments_and_begin_once(monkeypatch: pytest.MonkeyP
     assert seen[-1] == "<s>a"
 
 
+def test_lines_are_translated_one_for_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("core.files.standard_input", lambda: ["one", " ", "two", ""])
+    translate_lines(lambda texts: [f"{text}\n{len(texts)}" for text in texts])
+    assert capsys.readouterr().out == "one 2\n\ntwo 2\n\n"
+
+
 def test_scores_by_segment_and_direction_are_sacrebleus() -> None:
     parts = segments(ROWS, [("en", "de"), ("en", "zh")])
     outputs = ["das rote Haus", "der Baum dort", "ein Satz", "红色的房子", "一个字"]
@@ -105,6 +113,12 @@ def test_scores_by_segment_and_direction_are_sacrebleus() -> None:
     assert sentence_scores(parts, outputs, "bleu")["en-de/a"] == pytest.approx(100)
     with pytest.raises(ValueError, match="same direction and item"):
         sentence_scores([parts[0], parts[0]], ["x", "y"], "exact")
+
+
+def test_hypotheses_are_rows_for_other_scorers() -> None:
+    parts = segments(ROWS[:1], [("en", "de")])
+    row = {"direction": "en-de", "item": "a", "src": "the red house", "mt": "ein Haus", "ref": "das rote Haus"}
+    assert hypotheses(parts, ["ein Haus"]) == [row]
 
 
 def test_scores_by_direction_stand_side_by_side() -> None:
