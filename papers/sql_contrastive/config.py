@@ -54,7 +54,7 @@ class Config:
     reinforce: bool = True
     """Learn from rewards; False leaves the policy as it begins."""
     supervised: bool = False
-    """Tune the small policy on the encoder's questions and gold queries, as many as the encoder reads."""
+    """Tune the policy on the encoder's questions and gold queries, as many as the encoder reads."""
     temperature: Annotated[float, Range(0.001, 10)] = 0.07
     """tau of equation 1; ours: 0.07 in miniature, 0.05 at the paper's scale."""
     negatives: Annotated[int, Range(0, 32)] = 2
@@ -94,13 +94,15 @@ class Config:
     """Questions that are answered for rewards; the paper's are 3,000 (abstract)."""
     items: Annotated[int, Range(0)] = 20
     """Queries that are measured on, each in all languages; 0 = all that there are."""
+    answers: Annotated[int, Range(0, 64)] = 8
+    """Sampled answers to each question that are measured; 0 = a greedy one (the paper's percentages are of 350)."""
 
     sft: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=900, batch_size=32, learning_rate=4e-3))
-    """Tuning of the small policy; ours, development split."""
+    """Tuning of the small policy, and of the arm `tuned`; ours, development split."""
     contrast: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=250, batch_size=32))
     """Training of the encoder, in pairs; ours, development split."""
     policy: TrainingConfig = field(
-        default_factory=lambda: replace(_SCRATCH, steps=60, batch_size=32, learning_rate=1e-3, warmup=5, log_every=10)
+        default_factory=lambda: replace(_SCRATCH, steps=60, batch_size=32, learning_rate=2e-3, warmup=5, log_every=10)
     )
     """Learning from rewards, in questions; ours, development split."""
 
@@ -116,26 +118,29 @@ class Config:
 
 
 TINY = Config()
+# Learning rate: summary; the rest is ours.
+_LARGE = TrainingConfig(
+    epochs=1, batch_size=32, micro_batch_size=8, max_length=1280, learning_rate=5e-6, warmup=0.05, layout="padded",
+    precision="bf16", gradient_checkpointing=True,
+)  # fmt: skip
 PAPER_SCALE = Config(
     base="meta-llama/Llama-3.2-3B-Instruct", lora_rank=16, encoder="FacebookAI/xlm-roberta-base", temperature=0.05,
     questions="multispider/dataset/multispider/with_english_value/{split}_{code}.json",
-    databases="multispider/dataset/spider/database", pairs=20_000, prompts=3_000, items=50, max_new_tokens=256,
+    databases="multispider/dataset/spider/database", pairs=20_000, prompts=3_000, items=50, answers=0,
+    max_new_tokens=256,
     contrast=TrainingConfig(
         epochs=3, batch_size=128, micro_batch_size=128, max_length=128, learning_rate=2e-5, warmup=0.1,
         layout="padded", precision="bf16",
     ),
-    # Learning rate: summary; the rest is ours.
-    policy=TrainingConfig(
-        epochs=1, batch_size=32, micro_batch_size=8, max_length=1280, learning_rate=5e-6, warmup=0.05, layout="padded",
-        precision="bf16", gradient_checkpointing=True,
-    ),
+    policy=_LARGE, sft=replace(_LARGE, learning_rate=1e-4),  # the arm `tuned` alone; ours, as is usual for adapters
 )  # fmt: skip
 
 _FEW: dict[str, Any] = {"steps": 3, "batch_size": 4}
 PRESETS: dict[str, Config] = {
     "smoke": replace(
-        TINY, pairs=24, tuning=24, prompts=8, items=4, max_new_tokens=8, group=4, sft=replace(TINY.sft, **_FEW),
-        contrast=replace(TINY.contrast, **_FEW), policy=replace(TINY.policy, **{**_FEW, "steps": 2}),
+        TINY, pairs=24, tuning=24, prompts=8, items=4, group=4, answers=4, max_new_tokens=8,
+        sft=replace(TINY.sft, **_FEW), contrast=replace(TINY.contrast, **_FEW),
+        policy=replace(TINY.policy, **{**_FEW, "steps": 2}),
     ),
     "tiny": TINY,
     "paper": PAPER_SCALE,

@@ -33,24 +33,26 @@ INSTRUCTION = "Answer with one SQLite query in a fenced sql block."
 _SHOWN = 3  # values of a text column in a schema
 
 
-def read_items(source: str) -> list[Item]:
-    """Questions of files, one for each language (`{code}`).
+def rows(source: str, code: str, *needed: str) -> list[tuple[Item, Mapping[str, Any]]]:
+    """Questions of a file in a language, or of each row's `lang`, with their rows.
 
     Raises:
-        UserError: A file or column is missing.
+        UserError: A file or column is missing; a prediction may be empty, which is a wrong answer.
     """
 
-    def item(row: Mapping[str, Any], number: int) -> Item:
-        if lacking := [name for name in ("db_id", "question", "query") if not row.get(name)]:
+    def read(row: Mapping[str, Any], number: int) -> tuple[Item, Mapping[str, Any]]:
+        filled = {name for name, value in row.items() if value or name == "prediction"}
+        if lacking := [name for name in ("db_id", "question", *needed) if name not in filled]:
             raise UserError(f"it has no {lacking[0]}.")
-        db, query = str(row["db_id"]), str(row["query"])
-        return Item(f"{code}/{db}/{normal(query)}/{number}", db, code, str(row["question"]), query)
+        language, db, query = code or str(row.get("lang") or "all"), str(row["db_id"]), str(row.get("query", ""))
+        return Item(f"{language}/{db}/{normal(query)}/{number}", db, language, str(row["question"]), query), row
 
-    found = []
-    for code in LANGUAGES:
-        path = source.replace("{code}", code)
-        found += list(adapted(path, read_rows(path), item))
-    return found
+    return list(adapted(source, read_rows(source), read))
+
+
+def read_items(source: str) -> list[Item]:
+    """Questions of files, one for each language (`{code}`)."""
+    return [item for code in LANGUAGES for item, _ in rows(source.replace("{code}", code), code, "query")]
 
 
 def items(config: Config, part: str) -> list[Item]:
@@ -80,14 +82,9 @@ def _balanced(found: Sequence[Item], count: int, seed: int) -> list[Item]:
 
 def databases(config: Config, run: Run) -> Copies:
     """Every database with its copies, which are made once."""
-    if not config.databases:
-        folder = run.stage("databases", {}, miniature.build)
-        sources = {
-            name: folder / f"{name}.sqlite" for name in sorted({table.db for table in miniature.TABLES.values()})
-        }
-    else:
-        wanted = {item.db for part in ("encoder", "policy", "measured") for item in items(config, part)}
-        sources = {name: find(Path(config.databases), name) for name in sorted(wanted)}
+    names = sorted({item.db for part in ("encoder", "policy", "measured") for item in items(config, part)})
+    folder = Path(config.databases) if config.databases else run.stage("databases", {}, miniature.build)
+    sources = {name: find(folder, name) for name in names}
     inputs = {"from": config.databases, "names": list(sources)}
     return opened(sources, run.stage("copies", inputs, lambda folder: copy(sources, folder)))
 
@@ -128,7 +125,9 @@ def asked(tokenizer: Any, found: Sequence[Item], copies: Copies) -> list[str]:
     turns = [f"{INSTRUCTION}\n\n{schemas[item.db]}\n\n{item.question}" for item in found]
     # Llama's template writes the day into the system turn: prompts would differ from day to day.
     options = {"tokenize": False, "add_generation_prompt": True, "date_string": "26 Jul 2024"}
-    return [str(tokenizer.apply_chat_template([{"role": "user", "content": turn}], **options)) for turn in turns]
+    texts = [str(tokenizer.apply_chat_template([{"role": "user", "content": turn}], **options)) for turn in turns]
+    # Whoever reads a text, trl too, begins it as the tokenizer does: with the template's token there would be two.
+    return [text.removeprefix(tokenizer.bos_token or "") for text in texts]
 
 
 def answered(tokenizer: Any, config: Config, copies: Copies) -> list[dict[str, list[int]]]:

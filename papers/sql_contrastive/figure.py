@@ -19,7 +19,6 @@ ARMS = (
 )
 METRICS = {
     "valid": "runs",
-    "right_table": "right table",
     "result_match": "right rows",
     "semantic": "right rows on\nall copies",
 }

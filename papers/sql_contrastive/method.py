@@ -119,7 +119,7 @@ def train_encoder(
 
 @dataclass
 class Scorer:
-    """How near queries are to a question, in [0, 1] (equation 2 without r_execution); texts are read once."""
+    """How near queries are to a question, in [0, 1] (equation 2 without r_execution); vectors are kept for a while."""
 
     encoder: Encoder
     known: dict[str, Tensor] = field(default_factory=dict)
@@ -127,6 +127,8 @@ class Scorer:
     def __call__(self, question: str, queries: Sequence[str]) -> list[float]:
         """One number a query."""
         texts = [text_of(question), *(text_of(query, "sql") for query in queries)]
+        if len(self.known) > 50_000:
+            self.known.clear()
         if new := [text for text in dict.fromkeys(texts) if text not in self.known]:
             self.known |= dict(zip(new, self.encoder(new).vectors, strict=True))
         vector, *others = (self.known[text] for text in texts)

@@ -33,8 +33,10 @@ def edits(copies: Sequence[Database], gold: str) -> list[tuple[str, str]]:
 
     Args:
         copies: The database, then copies with other contents.
-        gold: A query that runs on it.
+        gold: A query that runs on it; of one that does not there are none.
     """
+    if copies[0].run(gold).rows is None:
+        return []
     found = {query: kind for kind, query in reversed(list(_edited(copies[0], gold)))}
     runs = {query: kind for query, kind in found.items() if copies[0].run(query).rows is not None}
     return [(kind, query) for query, kind in sorted(runs.items()) if not agrees(copies, query, gold)]
