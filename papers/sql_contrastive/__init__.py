@@ -10,9 +10,7 @@ _PREMISES = ("some-run", "varied", "reward-works")
 # Seeds draw queries, phrasings, carelessness and weights. A difference of less than .02 would be of no use to anyone.
 _VALID: dict[str, Any] = {"metric": "valid", "unit": "language", "smallest": 0.02, "premises": _PREMISES}
 _SEMANTIC = _VALID | {"metric": "semantic"}
-_METHOD: dict[str, Any] = {
-    "treatment": "contrastive", "premises": (*_PREMISES, "encoder-tells"), "null": "mismatched",
-}  # fmt: skip
+_METHOD = {"treatment": "contrastive", "premises": (*_PREMISES, "encoder-tells"), "null": "mismatched"}
 
 PAPER = Paper(
     slug="sql_contrastive",

@@ -135,12 +135,11 @@ PAPER_SCALE = Config(
     policy=_LARGE, sft=replace(_LARGE, learning_rate=1e-4),  # the arm `tuned` alone; ours, as is usual for adapters
 )  # fmt: skip
 
-_FEW: dict[str, Any] = {"steps": 3, "batch_size": 4}
+_FEW: dict[str, Any] = {"steps": 2, "batch_size": 4}
 PRESETS: dict[str, Config] = {
     "smoke": replace(
         TINY, pairs=24, tuning=24, prompts=8, items=4, group=4, answers=4, max_new_tokens=8,
-        sft=replace(TINY.sft, **_FEW), contrast=replace(TINY.contrast, **_FEW),
-        policy=replace(TINY.policy, **{**_FEW, "steps": 2}),
+        sft=replace(TINY.sft, **_FEW), contrast=replace(TINY.contrast, **_FEW), policy=replace(TINY.policy, **_FEW),
     ),
     "tiny": TINY,
     "paper": PAPER_SCALE,
@@ -155,7 +154,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "in_batch": {"negatives": 0, "reinforce": False},
     "result": {"weights.contrastive": 0.0, "weights.result": 1.0},
 }
-
 
 VOCABULARY = 2000
 """Tokens of the small policy and the small encoder."""

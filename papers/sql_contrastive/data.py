@@ -30,7 +30,6 @@ Copies = Mapping[str, Sequence[Database]]
 SHARES = {"encoder": 0.55, "policy": 0.4, "dev": 0.05}
 COPIES = 3
 INSTRUCTION = "Answer with one SQLite query in a fenced sql block."
-_SHOWN = 3  # values of a text column in a schema
 
 
 def rows(source: str, code: str, *needed: str) -> list[tuple[Item, Mapping[str, Any]]]:
@@ -68,9 +67,8 @@ def items(config: Config, part: str) -> list[Item]:
     every = {item.id: item for item in read_items(config.questions.replace("{split}", "train"))}
     world = [base.Item(one.id, f"{one.db}/{normal(one.sql)}", one.id, one.sql, one.language) for one in every.values()]
     drawn = base.split(world, config.seed, SHARES)["dev" if part == "measured" else part]
-    return _balanced(
-        [every[one.id] for one in drawn], count * (len(LANGUAGES) if part == "measured" else 1), config.seed
-    )
+    number = count * (len(LANGUAGES) if part == "measured" else 1)
+    return _balanced([every[one.id] for one in drawn], number, config.seed)
 
 
 def _balanced(found: Sequence[Item], count: int, seed: int) -> list[Item]:
@@ -85,7 +83,7 @@ def databases(config: Config, run: Run) -> Copies:
     names = sorted({item.db for part in ("encoder", "policy", "measured") for item in items(config, part)})
     folder = Path(config.databases) if config.databases else run.stage("databases", {}, miniature.build)
     sources = {name: find(folder, name) for name in names}
-    inputs = {"from": config.databases, "names": list(sources)}
+    inputs = {"from": config.databases, "names": names}
     return opened(sources, run.stage("copies", inputs, lambda folder: copy(sources, folder)))
 
 
@@ -121,7 +119,7 @@ def asked(tokenizer: Any, found: Sequence[Item], copies: Copies) -> list[str]:
     """Prompts: with the schema for a chat model, without for the small policy."""
     if not tokenizer.chat_template:
         return list(map(miniature.ask, found))
-    schemas = {name: copies[name][0].schema(_SHOWN) for name in {item.db for item in found}}
+    schemas = {name: copies[name][0].schema(values=3) for name in {item.db for item in found}}
     turns = [f"{INSTRUCTION}\n\n{schemas[item.db]}\n\n{item.question}" for item in found]
     # Llama's template writes the day into the system turn: prompts would differ from day to day.
     options = {"tokenize": False, "add_generation_prompt": True, "date_string": "26 Jul 2024"}

@@ -1,6 +1,5 @@
 """Measure a policy and its encoder on questions whose queries nothing was trained on, by language.
 
-    python -m papers.sql_contrastive.eval tiny --variant contrastive
     python -m papers.sql_contrastive.eval tiny --variant contrastive --split dev
 
 Numbers of the miniature are means over sampled answers, as in training: greedy answers flip where two are about as
@@ -48,8 +47,8 @@ def evaluate(config: Config, run: Run) -> Measurement:
         inputs = {"begun": begun, "from": [config.seed, config.split, config.items, count]}
         return run.once("drawn", inputs, lambda: write(begun, items, copies, config, count))
 
-    said = zip(items, drawn(config.answers), strict=True)
-    start = [verdict(item, answer, copies) for item, group in said for answer in group]
+    begin = zip(items, drawn(config.answers), strict=True)
+    start = [verdict(item, answer, copies) for item, group in begin for answer in group]
     rivals = {} if config.base else {item.id: miniature.rivals(item) for item in items}
     if scorer := train.scorer_of(config, run, copies):
         units |= audit(scorer, items, copies, rivals) | chosen(scorer, items, drawn(config.group), copies)
@@ -63,8 +62,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
         metrics["equal_groups"] = fmean(line["equal_groups"] for line in rewarded)
     if not config.base:
         inputs = {name: getattr(config, name) for name in ("seed", "split", "items", "pairs")}
-        known = data.items(config, "encoder")
-        solved = run.once("solvers", inputs, lambda: miniature.solved(known, items[:140]))
+        solved = run.once("solvers", inputs, lambda: miniature.solved(data.items(config, "encoder"), items[:140]))
         metrics |= {f"trivial_{name}": value for name, value in solved.items()}
     shown = list(zip(items, answers, strict=True))[:14]
     samples = [{"asked": item.question, "said": said[0].strip(), "gold": item.sql} for item, said in shown]

@@ -17,11 +17,7 @@ ARMS = (
     ("tuned", "tuned on the encoder's pairs", "grey"),
     ("result", "reward: the gold result (bound)", "green"),
 )
-METRICS = {
-    "valid": "runs",
-    "result_match": "right rows",
-    "semantic": "right rows on\nall copies",
-}
+METRICS = {"valid": "runs", "result_match": "right rows", "semantic": "right rows on\nall copies"}
 
 
 def draw(record: Record) -> Figure:

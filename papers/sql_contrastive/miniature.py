@@ -175,8 +175,7 @@ def careless(items: Sequence[Item], share: float, seed: int) -> list[Item]:
         if turns and kind == pair[order.index(code) % 2]:
             query = query.replace(*TURNS[kind])
         if renamed:
-            columns = TABLES[name].columns
-            around = [columns[place] for place in Random(f"{seed}/{code}").sample(range(4), 4)]
+            around = Random(f"{seed}/{code}").sample(TABLES[name].columns, 4)
             free = [one for one in around if one not in rest]
             query = query.replace(column, free[(free.index(column) + 1) % len(free)], 1)
         if misnames and Random(f"{seed}/{code}/{name}").random() < MISNAMED:

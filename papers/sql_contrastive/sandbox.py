@@ -102,9 +102,9 @@ class Database:
     def __init__(self, path: Path) -> None:
         if not path.is_file():
             raise UserError(f"There is no database {path}: give the folder that holds it.")
-        waiting = [other for end in ("-wal", "-journal") if (other := Path(f"{path}{end}")).exists()]
-        if any(other.stat().st_size for other in waiting):
-            raise UserError(f"Changes to {path} wait in {waiting[0].name}: let its program close it, or give a copy.")
+        beside = (Path(f"{path}{end}") for end in ("-wal", "-journal"))
+        if other := next((one for one in beside if one.is_file() and one.stat().st_size), None):
+            raise UserError(f"Changes to {path} wait in {other.name}: let its program close it, or give a copy.")
         self.path, self._known = path, lru_cache(KEPT)(self._run)  # policies repeat themselves
         try:
             with closing(_open(path)) as connection:
