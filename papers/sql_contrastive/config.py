@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 LANGUAGES = ("en", "de", "es", "fr", "ja", "zh", "vi")
 """Of MultiSpider (abstract)."""
 _SCRATCH = TrainingConfig(
-    learning_rate=2e-3, beta2=0.99, warmup=20, max_length=128, layout="padded", precision="fp32", log_every=50
-)
+    batch_size=32, learning_rate=2e-3, beta2=0.99, warmup=20, max_length=128, layout="padded", precision="fp32",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Config:
     as `{split}`; empty: the tiny world."""
     databases: str = ""
     """Folder with `<db>.sqlite` or `<db>/<db>.sqlite`."""
-    pairs: Annotated[int, Range(1)] = 1400
+    pairs: Annotated[int, Range(1)] = 4000
     """Questions with gold queries for the encoder; ours, development split."""
     tuning: Annotated[int, Range(1)] = 6000
     """Questions with gold queries that the small policy is tuned on, before any reward; ours, development split."""
@@ -97,13 +97,11 @@ class Config:
     answers: Annotated[int, Range(0, 64)] = 8
     """Sampled answers to each question that are measured; 0 = a greedy one (the paper's percentages are of 350)."""
 
-    sft: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=900, batch_size=32, learning_rate=4e-3))
+    sft: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=900, learning_rate=4e-3))
     """Tuning of the small policy, and of the arm `tuned`; ours, development split."""
-    contrast: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=250, batch_size=32))
+    contrast: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=1000, learning_rate=3e-3))
     """Training of the encoder, in pairs; ours, development split."""
-    policy: TrainingConfig = field(
-        default_factory=lambda: replace(_SCRATCH, steps=60, batch_size=32, learning_rate=2e-3, warmup=5, log_every=10)
-    )
+    policy: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=60, warmup=5))
     """Learning from rewards, in questions; ours, development split."""
 
     def __post_init__(self) -> None:
