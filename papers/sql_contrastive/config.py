@@ -118,7 +118,7 @@ class Config:
 TINY = Config()
 # Learning rate: summary; the rest is ours.
 _LARGE = TrainingConfig(
-    epochs=1, batch_size=32, micro_batch_size=8, max_length=1280, learning_rate=5e-6, warmup=0.05, layout="padded",
+    epochs=1, batch_size=32, micro_batch_size=2, max_length=1280, learning_rate=5e-6, warmup=0.05, layout="padded",
     precision="bf16", gradient_checkpointing=True,
 )  # fmt: skip
 PAPER_SCALE = Config(
@@ -136,7 +136,7 @@ PAPER_SCALE = Config(
 _FEW: dict[str, Any] = {"steps": 2, "batch_size": 4}
 PRESETS: dict[str, Config] = {
     "smoke": replace(
-        TINY, pairs=24, tuning=24, prompts=8, items=4, group=4, answers=4, max_new_tokens=8,
+        TINY, pairs=24, tuning=24, prompts=8, items=3, group=4, answers=4, max_new_tokens=8,
         sft=replace(TINY.sft, **_FEW), contrast=replace(TINY.contrast, **_FEW), policy=replace(TINY.policy, **_FEW),
     ),
     "tiny": TINY,

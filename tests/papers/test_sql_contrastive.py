@@ -394,7 +394,7 @@ def test_every_question_is_about_something(tmp_path: Path) -> None:
     items = [own[0] for part in miniature.parts(100).values() for own in part.values()]
     assert all(copies[item.db][0].run(item.sql).rows for item in items)
     # Solvers that know nothing: the nearest question's query with the literal of the one that is asked.
-    config = override(PRESETS["tiny"], {"seed": 100, "split": "dev"})
+    config = override(PRESETS["tiny"], {"seed": 100, "split": "dev", "pairs": 1000})
     found = miniature.solved(data.items(config, "encoder"), data.items(config, "measured"))
     assert found["lookup"] == found["symmetric"] == 0
     assert 0 < found["nearest"] == max(found.values()) < 0.35
