@@ -136,7 +136,7 @@ PAPER_SCALE = Config(
 _FEW: dict[str, Any] = {"steps": 2, "batch_size": 4}
 PRESETS: dict[str, Config] = {
     "smoke": replace(
-        TINY, pairs=24, tuning=24, prompts=8, items=3, group=4, answers=4, max_new_tokens=8,
+        TINY, pairs=24, tuning=24, prompts=8, items=4, group=4, answers=4, max_new_tokens=8,
         sft=replace(TINY.sft, **_FEW), contrast=replace(TINY.contrast, **_FEW), policy=replace(TINY.policy, **_FEW),
     ),
     "tiny": TINY,
