@@ -137,12 +137,12 @@ PAPER = Paper(
             "have written and gold of other questions, on questions whose queries are new to it.",
             metric="audit_worst",
             variant="contrastive",
-            at_least=0.9,
+            at_least=0.85,
         ),
     ),
     licence_note="There is no official code and no released model. Llama 3.2 has a licence of its own, XLM-R is MIT; "
     "the code of MultiSpider is CC BY-NC 4.0, Spider's data CC BY-SA 4.0.",
-    seeds=(0, 1, 2, 3),
+    seeds=(10, 11, 12, 13),
     minutes=18,
 )
 
