@@ -25,7 +25,8 @@ PAPER = Paper(
     claims=(
         Claim(
             id="contrastive-semantic",
-            statement="Beside execution, the contrastive reward raises semantic accuracy by at least .0685.",
+            statement="Beside execution, the contrastive reward, whose encoder has read 4,000 questions with right "
+            "queries, raises semantic accuracy by at least .0685.",
             reported="Semantic accuracy 59.14 % against 52.29 % with GRPO alone, +6.85 points (abstract).",
             **_SEMANTIC | _METHOD,
             control="execution",
@@ -119,10 +120,11 @@ PAPER = Paper(
         ),
         Premise(
             id="reward-works",
-            statement="A reward for the gold result raises semantic accuracy: where it does not, no reward can.",
+            statement="A reward for the gold result raises semantic accuracy, by more than leaving out what does not "
+            "run could: where it does not, no reward can.",
             metric="gain",
             variant="result",
-            at_least=0.1,
+            at_least=0.15,
         ),
         Premise(
             id="varied",
@@ -134,7 +136,7 @@ PAPER = Paper(
         Premise(
             id="encoder-tells",
             statement="In each language the encoder puts gold before its edits that run, what a careless writer could "
-            "have written and gold of other questions, on questions whose queries are new to it.",
+            "have written and gold of other questions, on questions whose queries it never read as right ones.",
             metric="audit_worst",
             variant="contrastive",
             at_least=0.85,

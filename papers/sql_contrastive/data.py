@@ -1,8 +1,8 @@
 """What the method is fed: questions of each part, databases with their copies, prompts, pairs with hard negatives.
 
 Own files have `db_id`, `question` and `query` (MultiSpider's columns), one file a language; databases are SQLite files.
-Parts share no query of a database, whatever the language: an encoder that has seen the queries of rewarded questions
-would hand out gold.
+Parts share no right query of a database, whatever the language: an encoder that has seen the queries of rewarded
+questions as right ones would hand out gold. It may see them as wrong answers to other questions, among hard negatives.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ gold from other queries (`audit`), and to choose among a group of answers of the
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -44,7 +45,8 @@ def evaluate(config: Config, run: Run) -> Measurement:
     begun = train.starting_point(config, run)
 
     def drawn(count: int) -> list[list[str]]:
-        inputs = {"begun": begun, "from": [config.seed, config.split, config.items, count]}
+        names = ("seed", "split", "items", "questions", "databases", "max_new_tokens")
+        inputs = {"begun": begun, "count": count} | {name: getattr(config, name) for name in names}
         return run.once("drawn", inputs, lambda: write(begun, items, copies, config, count))
 
     begin = zip(items, drawn(config.answers), strict=True)
@@ -52,7 +54,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     rivals = {} if config.base else {item.id: miniature.rivals(item) for item in items}
     if scorer := train.scorer_of(config, run, copies):
         units |= audit(scorer, items, copies, rivals) | chosen(scorer, items, drawn(config.group), copies)
-        metrics["audit_worst"] = min(by_language(units["audit"]).values())
+        metrics["audit_worst"] = min(by_language(units["audit"]).values(), default=math.nan)
     metrics |= {name: fmean(values.values()) for name, values in units.items()}
     metrics["start_valid"] = fmean(one["valid"] for one in start)
     metrics["start_either"] = min(metrics["start_valid"], 1 - metrics["start_valid"])

@@ -47,6 +47,7 @@ _KEYWORDS = re.compile(
 )
 _TOKEN = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|[^\W\d][\w.]*|\d+(?:\.\d+)?|<>|[!<>]=|\S")
 _COMMENT = re.compile(r"('(?:[^']|'')*'|\"[^\"]*\")|--[^\n]*|/\*.*?(?:\*/|$)", re.DOTALL)
+_TAG = re.compile(r"```[ \t]*sql", re.IGNORECASE)
 _QUERY = re.compile(r"\b(?:select|with)\b.*", re.IGNORECASE | re.DOTALL)
 _UP_TO_SEMICOLON = re.compile(r"(?:'(?:[^']|'')*'|\"[^\"]*\"|[^;'\"]|['\"])*?(?=;|$)", re.DOTALL)
 
@@ -60,13 +61,15 @@ class Outcome(NamedTuple):
 
 
 def extract(text: str) -> str | None:
-    """The one query of an answer: its last fenced block, else what begins with SELECT or WITH, up to a semicolon.
+    """The one query of an answer: its last fenced block of SQL, else what begins with SELECT or WITH, to a semicolon.
 
-    None where there is none, or more statements than one follow each other.
+    A block of SQL says so, or is the last where none does. None where there is no query, or a block holds more
+    statements than one.
     """
     blocks = fenced(text)
     if blocks:
-        text = re.sub(r"^```\w*", "", blocks[-1]).removesuffix("```")
+        tagged = [one for one in blocks if _TAG.match(one)]
+        text = re.sub(r"^```[ \t]*\w*", "", (tagged or blocks)[-1]).removesuffix("```")
     bare = _COMMENT.sub(lambda match: match[1] or " ", text)
     # In a block nothing may stand before the query: INSERT ... SELECT is no query.
     found = _QUERY.match(bare.strip()) if blocks else _QUERY.search(bare)

@@ -181,6 +181,7 @@ def test_one_query_is_read_from_an_answer() -> None:
     assert extract("select 'it''s -- no /* comment */' from t") == "select 'it''s -- no /* comment */' from t"
     assert extract("```sql\nSELECT 1; DROP TABLE x\n```") is None
     assert extract("DROP TABLE x") is extract("") is None
+    assert extract("```sql\nSELECT 1\n```\nwhich gives\n```\n1\n```") == extract("``` SQL\nSELECT 1\n```") == "SELECT 1"
     assert extract("```sql\nINSERT INTO a SELECT * FROM b\n```") is None
     assert extract("```sql\nDROP TABLE x; SELECT 1\n```") is None
 
