@@ -6,12 +6,11 @@ from typing import Any
 
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
-_PREMISES = ("runs-now-and-then", "fails-now-and-then", "varied", "reward-works")
+_PREMISES = ("some-run", "varied", "reward-works")
 # Seeds draw queries, phrasings, carelessness and weights. A difference of less than .02 would be of no use to anyone.
 _VALID: dict[str, Any] = {"metric": "valid", "unit": "language", "smallest": 0.02, "premises": _PREMISES}
 _SEMANTIC = _VALID | {"metric": "semantic"}
-_METHOD: dict[str, Any] = {"treatment": "contrastive", "premises": (*_PREMISES, "encoder-tells")}
-_SCALE = "Needs the models of the paper, GPUs and the hub: preset `paper`, `papers plan sql_contrastive`."
+_METHOD = {"treatment": "contrastive", "premises": (*_PREMISES, "encoder-tells"), "null": "mismatched"}
 
 PAPER = Paper(
     slug="sql_contrastive",
@@ -26,18 +25,18 @@ PAPER = Paper(
     claims=(
         Claim(
             id="contrastive-semantic",
-            statement="Beside execution, the contrastive reward raises semantic accuracy by at least .0685.",
+            statement="Beside execution, the contrastive reward, whose encoder has read 4,000 questions with right "
+            "queries, raises semantic accuracy by at least .0685.",
             reported="Semantic accuracy 59.14 % against 52.29 % with GRPO alone, +6.85 points (abstract).",
             **_SEMANTIC | _METHOD,
             control="execution",
             size=0.0685,
-            null="mismatched",
         ),
         Claim(
             id="contrastive-executes",
             statement="It costs no execution: at most .02 fewer queries run.",
             reported="88.86 % against 87.4 % with GRPO alone (abstract); the margin is ours.",
-            **_VALID | _METHOD,
+            **_VALID | _METHOD | {"null": None},  # nearness to any question costs no execution either
             control="execution",
             keeps=True,
             size=0.02,
@@ -67,13 +66,12 @@ PAPER = Paper(
             **_SEMANTIC | _METHOD | {"metric": "semantic_vi", "unit": "seed"},
             control="execution",
             size=0.10,
-            null="mismatched",
         ),
         Claim(
             id="smaller-than-8b",
             statement="A model of 3B with it runs more queries than one of 8B without tuning.",
             reported="88.86 % against 81.43 %; in semantic accuracy still behind, 59.14 % against 68.57 % (abstract).",
-            out_of_scale=_SCALE,
+            out_of_scale="Needs models of the paper's size: preset `paper`, `papers plan sql_contrastive`.",
         ),
         Claim(
             id="language-gap",
@@ -90,7 +88,6 @@ PAPER = Paper(
             **_SEMANTIC | _METHOD | {"metric": "reranked"},
             control="contrastive",
             control_metric="first_that_runs",
-            null="mismatched",
         ),
         Check(
             id="hard-negatives",
@@ -112,35 +109,22 @@ PAPER = Paper(
             keeps=True,
             size=0.10,
         ),
-        Check(
-            id="fewer-equal-groups",
-            statement="Fewer groups are rewarded alike, and so teach nothing, than with execution alone.",
-            **_SEMANTIC | _METHOD | {"metric": "equal_groups", "unit": "seed"},
-            control="execution",
-            better="lower",
-        ),
     ),
     premises=(
         Premise(
-            id="runs-now-and-then",
-            statement="Before any reward queries run now and then.",
-            metric="start_valid",
+            id="some-run",
+            statement="Before any reward some queries run and some do not: the smaller share is .1 at least.",
+            metric="start_either",
             variant="contrastive",
-            at_least=0.4,
-        ),
-        Premise(
-            id="fails-now-and-then",
-            statement="And some do not.",
-            metric="start_fails",
-            variant="contrastive",
-            at_least=0.05,
+            at_least=0.1,
         ),
         Premise(
             id="reward-works",
-            statement="A reward for the gold result raises semantic accuracy: where it does not, no reward can.",
+            statement="A reward for the gold result raises semantic accuracy, by more than leaving out what does not "
+            "run could: where it does not, no reward can.",
             metric="gain",
             variant="result",
-            at_least=0.1,
+            at_least=0.15,
         ),
         Premise(
             id="varied",
@@ -151,16 +135,17 @@ PAPER = Paper(
         ),
         Premise(
             id="encoder-tells",
-            statement="The encoder puts gold before its edits that run, on questions whose queries are new to it.",
-            metric="audit",
+            statement="In each language the encoder puts gold before its edits that run, what a careless writer could "
+            "have written and gold of other questions, on questions whose queries it never read as right ones.",
+            metric="audit_worst",
             variant="contrastive",
-            at_least=0.9,
+            at_least=0.85,
         ),
     ),
     licence_note="There is no official code and no released model. Llama 3.2 has a licence of its own, XLM-R is MIT; "
     "the code of MultiSpider is CC BY-NC 4.0, Spider's data CC BY-SA 4.0.",
-    seeds=(0, 1, 2, 3),
-    minutes=15,
+    seeds=(10, 11, 12, 13),
+    minutes=18,
 )
 
 __getattr__, __dir__, __all__ = public(

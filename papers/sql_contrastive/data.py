@@ -1,8 +1,8 @@
 """What the method is fed: questions of each part, databases with their copies, prompts, pairs with hard negatives.
 
 Own files have `db_id`, `question` and `query` (MultiSpider's columns), one file a language; databases are SQLite files.
-Parts share no query of a database, whatever the language: an encoder that has seen the queries of rewarded questions
-would hand out gold.
+Parts share no right query of a database, whatever the language: an encoder that has seen the queries of rewarded
+questions as right ones would hand out gold. It may see them as wrong answers to other questions, among hard negatives.
 """
 
 from __future__ import annotations
@@ -30,27 +30,28 @@ Copies = Mapping[str, Sequence[Database]]
 SHARES = {"encoder": 0.55, "policy": 0.4, "dev": 0.05}
 COPIES = 3
 INSTRUCTION = "Answer with one SQLite query in a fenced sql block."
-_SHOWN = 3  # values of a text column in a schema
+
+
+def rows(source: str, code: str, *needed: str) -> list[tuple[Item, Mapping[str, Any]]]:
+    """Questions of a file in a language, or of each row's `lang`, with their rows.
+
+    Raises:
+        UserError: A file or column is missing; a prediction may be empty, which is a wrong answer.
+    """
+
+    def read(row: Mapping[str, Any], number: int) -> tuple[Item, Mapping[str, Any]]:
+        filled = {name for name, value in row.items() if value or name == "prediction"}
+        if lacking := [name for name in ("db_id", "question", *needed) if name not in filled]:
+            raise UserError(f"it has no {lacking[0]}.")
+        language, db, query = code or str(row.get("lang") or "all"), str(row["db_id"]), str(row.get("query", ""))
+        return Item(f"{language}/{db}/{normal(query)}/{number}", db, language, str(row["question"]), query), row
+
+    return list(adapted(source, read_rows(source), read))
 
 
 def read_items(source: str) -> list[Item]:
-    """Questions of files, one for each language (`{code}`).
-
-    Raises:
-        UserError: A file or column is missing.
-    """
-
-    def item(row: Mapping[str, Any], number: int) -> Item:
-        if lacking := [name for name in ("db_id", "question", "query") if not row.get(name)]:
-            raise UserError(f"it has no {lacking[0]}.")
-        db, query = str(row["db_id"]), str(row["query"])
-        return Item(f"{code}/{db}/{normal(query)}/{number}", db, code, str(row["question"]), query)
-
-    found = []
-    for code in LANGUAGES:
-        path = source.replace("{code}", code)
-        found += list(adapted(path, read_rows(path), item))
-    return found
+    """Questions of files, one for each language (`{code}`)."""
+    return [item for code in LANGUAGES for item, _ in rows(source.replace("{code}", code), code, "query")]
 
 
 def items(config: Config, part: str) -> list[Item]:
@@ -66,9 +67,8 @@ def items(config: Config, part: str) -> list[Item]:
     every = {item.id: item for item in read_items(config.questions.replace("{split}", "train"))}
     world = [base.Item(one.id, f"{one.db}/{normal(one.sql)}", one.id, one.sql, one.language) for one in every.values()]
     drawn = base.split(world, config.seed, SHARES)["dev" if part == "measured" else part]
-    return _balanced(
-        [every[one.id] for one in drawn], count * (len(LANGUAGES) if part == "measured" else 1), config.seed
-    )
+    number = count * (len(LANGUAGES) if part == "measured" else 1)
+    return _balanced([every[one.id] for one in drawn], number, config.seed)
 
 
 def _balanced(found: Sequence[Item], count: int, seed: int) -> list[Item]:
@@ -80,15 +80,10 @@ def _balanced(found: Sequence[Item], count: int, seed: int) -> list[Item]:
 
 def databases(config: Config, run: Run) -> Copies:
     """Every database with its copies, which are made once."""
-    if not config.databases:
-        folder = run.stage("databases", {}, miniature.build)
-        sources = {
-            name: folder / f"{name}.sqlite" for name in sorted({table.db for table in miniature.TABLES.values()})
-        }
-    else:
-        wanted = {item.db for part in ("encoder", "policy", "measured") for item in items(config, part)}
-        sources = {name: find(Path(config.databases), name) for name in sorted(wanted)}
-    inputs = {"from": config.databases, "names": list(sources)}
+    names = sorted({item.db for part in ("encoder", "policy", "measured") for item in items(config, part)})
+    folder = Path(config.databases) if config.databases else run.stage("databases", {}, miniature.build)
+    sources = {name: find(folder, name) for name in names}
+    inputs = {"from": config.databases, "names": names}
     return opened(sources, run.stage("copies", inputs, lambda folder: copy(sources, folder)))
 
 
@@ -124,11 +119,13 @@ def asked(tokenizer: Any, found: Sequence[Item], copies: Copies) -> list[str]:
     """Prompts: with the schema for a chat model, without for the small policy."""
     if not tokenizer.chat_template:
         return list(map(miniature.ask, found))
-    schemas = {name: copies[name][0].schema(_SHOWN) for name in {item.db for item in found}}
+    schemas = {name: copies[name][0].schema(values=3) for name in {item.db for item in found}}
     turns = [f"{INSTRUCTION}\n\n{schemas[item.db]}\n\n{item.question}" for item in found]
     # Llama's template writes the day into the system turn: prompts would differ from day to day.
     options = {"tokenize": False, "add_generation_prompt": True, "date_string": "26 Jul 2024"}
-    return [str(tokenizer.apply_chat_template([{"role": "user", "content": turn}], **options)) for turn in turns]
+    texts = [str(tokenizer.apply_chat_template([{"role": "user", "content": turn}], **options)) for turn in turns]
+    # Whoever reads a text, trl too, begins it as the tokenizer does: with the template's token there would be two.
+    return [text.removeprefix(tokenizer.bos_token or "") for text in texts]
 
 
 def answered(tokenizer: Any, config: Config, copies: Copies) -> list[dict[str, list[int]]]:

@@ -84,10 +84,8 @@ def objective(temperature: float) -> Callable[[Any, Mapping[str, Tensor]], Loss]
     def loss(model: Any, batch: Mapping[str, Tensor]) -> Loss:
         inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
         vectors = F.normalize(pool(model(**inputs).last_hidden_state, batch["attention_mask"], "mean"), dim=-1)
-        alike, pairs = batch["alike"], len(batch["alike"])
-        right = (vectors[:pairs] @ vectors[pairs:].T).argmax(1, keepdim=True)
-        total = contrastive_loss(vectors[:pairs], vectors[pairs:], alike, temperature)
-        return Loss(total, pairs, {"nearest": alike.gather(1, right).double().sum()})
+        pairs = len(batch["alike"])
+        return Loss(contrastive_loss(vectors[:pairs], vectors[pairs:], batch["alike"], temperature), pairs)
 
     return loss
 
@@ -119,7 +117,7 @@ def train_encoder(
 
 @dataclass
 class Scorer:
-    """How near queries are to a question, in [0, 1] (equation 2 without r_execution); texts are read once."""
+    """How near queries are to a question, in [0, 1] (equation 2 without r_execution); vectors are kept for a while."""
 
     encoder: Encoder
     known: dict[str, Tensor] = field(default_factory=dict)
@@ -127,6 +125,8 @@ class Scorer:
     def __call__(self, question: str, queries: Sequence[str]) -> list[float]:
         """One number a query."""
         texts = [text_of(question), *(text_of(query, "sql") for query in queries)]
+        if len(self.known) > 50_000:
+            self.known.clear()
         if new := [text for text in dict.fromkeys(texts) if text not in self.known]:
             self.known |= dict(zip(new, self.encoder(new).vectors, strict=True))
         vector, *others = (self.known[text] for text in texts)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import cache, lru_cache
@@ -28,13 +28,11 @@ from core.models.tokenization import completion_row, train_bpe
 from core.worlds import base
 from papers.sql_contrastive.config import LANGUAGES, VOCABULARY, Config, encoder_shape, policy_shape
 from papers.sql_contrastive.method import Item
-from papers.sql_contrastive.negatives import agrees
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
     from core.experiment.run import Run
-    from papers.sql_contrastive.sandbox import Database
 
 
 class Table(NamedTuple):
@@ -123,13 +121,8 @@ def build(folder: Path) -> None:
 def _slots(kind: str) -> Iterator[dict[str, Any]]:
     """What may stand in the gaps of a kind of query."""
     for t, table in TABLES.items():
-        options: dict[str, Sequence[Any]] = {
-            "t": [t],
-            "c": table.columns,
-            "w": [table.category],
-            "v": VALUES[table.category].split(),
-        }
-        options |= {"n": table.numbers, "k": range(20, 90, 10)}
+        options: dict[str, Sequence[Any]] = {"t": [t], "c": table.columns, "w": [table.category], "n": table.numbers}
+        options |= {"v": VALUES[table.category].split(), "k": range(20, 90, 10)}
         used = [slot for slot in options if f"{{{slot}}}" in QUERIES[kind]]
         for values in product(*(options[slot] for slot in used)):
             found = dict(zip(used, values, strict=True))
@@ -182,14 +175,22 @@ def careless(items: Sequence[Item], share: float, seed: int) -> list[Item]:
         if turns and kind == pair[order.index(code) % 2]:
             query = query.replace(*TURNS[kind])
         if renamed:
-            columns = TABLES[name].columns
-            around = [columns[place] for place in Random(f"{seed}/{code}").sample(range(4), 4)]
+            around = Random(f"{seed}/{code}").sample(TABLES[name].columns, 4)
             free = [one for one in around if one not in rest]
             query = query.replace(column, free[(free.index(column) + 1) % len(free)], 1)
         if misnames and Random(f"{seed}/{code}/{name}").random() < MISNAMED:
             query = query.replace(f" FROM {name}", f" FROM {name}s")
         found.append(item._replace(sql=query))
     return found
+
+
+def rivals(item: Item) -> list[str]:
+    """What the careless writer could have written for an item: another sign, another column, or both."""
+    _, column, _, name, *rest = item.sql.split()
+    columns = [one for one in TABLES[name].columns if one not in rest]
+    signs = (item.sql, item.sql.replace(*TURNS[item.id.split("/")[1]]))
+    found = (query.replace(column, other, 1) for query in signs for other in columns)
+    return [query for query in found if query != item.sql]
 
 
 def measured(config: Config) -> list[Item]:
@@ -231,24 +232,22 @@ def encoder(config: Config) -> tuple[Any, PreTrainedTokenizerFast]:
     return from_config(encoder_shape(len(tokenizer)), seed=config.seed, task="encoder"), tokenizer
 
 
-def solved(known: Sequence[Item], asked: Sequence[Item], copies: Mapping[str, Sequence[Database]]) -> Any:
-    """`{solver: accuracy}` of solvers that know nothing, by rows on all copies; `nearest` takes the query of the known
-    question that shares most triples of characters, with the literal of the question that is asked."""
-    train = [as_world(item) for item in known]
-    bags = [(_triples(item.prompt), item.answer) for item in train]
+def solved(known: Sequence[Item], asked: Sequence[Item]) -> dict[str, float]:
+    """`{solver: accuracy}` of solvers that know nothing but questions with right queries; `nearest` takes the query of
+    the one that shares most triples of characters, with the literal of the question that is asked."""
 
-    def nearest(item: base.Item) -> str:
-        own, literal = _triples(item.prompt), _LITERAL.search(item.prompt)
-        found = max(bags, key=lambda bag: len(own & bag[0]) / len(own | bag[0]))[1]
-        return re.sub(r"'.*'|(?<=[<>] )\d+", (literal[1] or literal[2]).replace('"', "'"), found) if literal else found
+    def nearest(train: Sequence[base.Item]) -> base.Solver:
+        bags = [(_triples(item.prompt), item.answer) for item in train]
 
-    solvers = {name: fit(train) for name, fit in base.SOLVERS.items()} | {"nearest": nearest}
-    right: dict[str, float] = defaultdict(float)
-    for item in asked:
-        for name, solve in solvers.items():
-            answer = solve(as_world(item))
-            right[name] += answer is not None and agrees(copies[item.db], answer, item.sql)
-    return {name: right[name] / len(asked) for name in solvers}
+        def solve(item: base.Item) -> str:
+            own, literal = _triples(item.prompt), _LITERAL.search(item.prompt)
+            found = max(bags, key=lambda bag: len(own & bag[0]) / len(own | bag[0]))[1]
+            value = (literal[1] or literal[2]).replace('"', "'") if literal else ""
+            return re.sub(r"'.*'|(?<=[<>] )\d+", value, found)
+
+        return solve
+
+    return base.trivial([*map(as_world, known)], [*map(as_world, asked)], {**base.SOLVERS, "nearest": nearest})
 
 
 def _triples(text: str) -> set[str]:

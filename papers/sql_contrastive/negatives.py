@@ -18,7 +18,6 @@ _SWAPS = {
     "comparison": ("=", "!=", ">", "<", ">=", "<="),
     "order": ("ASC", "DESC"),
 }
-_VALUES = 3  # other literals that are tried for each
 _WHERE = re.compile(r"\sWHERE\s.*?(?=\s(?:GROUP|ORDER|LIMIT)\s|$)")
 _AFTER_FROM = re.compile(r"(?<=\sFROM\s)(\w+)(?=\s(?:GROUP|ORDER|LIMIT)\s|$)")
 
@@ -33,11 +32,13 @@ def edits(copies: Sequence[Database], gold: str) -> list[tuple[str, str]]:
 
     Args:
         copies: The database, then copies with other contents.
-        gold: A query that runs on it.
+        gold: A query that runs on it; of one that does not there are none.
     """
+    if copies[0].run(gold).rows is None:
+        return []
     found = {query: kind for kind, query in reversed(list(_edited(copies[0], gold)))}
-    runs = {query: kind for query, kind in found.items() if copies[0].run(query).rows is not None}
-    return [(kind, query) for query, kind in sorted(runs.items()) if not agrees(copies, query, gold)]
+    runs = ((kind, query) for query, kind in sorted(found.items()) if copies[0].run(query).rows is not None)
+    return [(kind, query) for kind, query in runs if not agrees(copies, query, gold)]
 
 
 def _edited(database: Database, gold: str) -> Iterator[tuple[str, str]]:
@@ -76,7 +77,7 @@ def _others(database: Database, used: list[str], parts: list[str], place: int) -
         for name in [table] if table in database.tables else used:
             if column in database.tables[name]:
                 others = [value for value in _cells(database, name, column) if value != part]
-                yield from (("value", value) for value in others[:_VALUES])
+                yield from (("value", value) for value in others[:3])
 
 
 def _cells(database: Database, table: str, column: str) -> list[str]:

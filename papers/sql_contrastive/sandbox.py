@@ -4,10 +4,10 @@
     database.run("SELECT name FROM singer WHERE age > 40").rows            # (("Cy",), ("Di",))
     database.run("DROP TABLE singer").error                                # "not authorized"
 
-A statement runs on a connection that is opened read-only and whose authorizer lets nothing through but SELECT, reading
-columns and functions that only compute: no ATTACH, PRAGMA, recursion, extensions, randomness. It ends after a number of
-steps of SQLite's machine, which is the same on every computer, or after seconds, should the steps be slow. Texts, rows
-and the memory of all SQLite connections of the process are limited too.
+A statement runs on a connection of its own that is opened read-only and whose authorizer lets nothing through but
+SELECT, reading columns and functions that only compute: no ATTACH, PRAGMA, recursion, extensions, randomness; dates are
+computed, and today's is not known. It ends after a number of steps of SQLite's machine, which is the same on every
+computer, or after seconds, should the steps be slow. Texts, rows, compiled statements and memory are limited too.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sqlite3
 import time
 from collections import Counter
 from contextlib import closing, suppress
+from functools import lru_cache, partial
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -27,8 +28,9 @@ from core.text.fences import fenced
 Row = tuple[Any, ...]
 STEPS, SECONDS, ROWS, BYTES = 1_000_000, 2.0, 1_000, 1_000_000
 # A function may compare each of its argument's bytes with each, between two looks at the clock.
-LENGTH, MEMORY = 50_000, 2**28
-_LOOK = 100  # steps between two looks at the clock
+LENGTH, MEMORY = 50_000, 2**27
+KEPT = 1_000  # outcomes of a database that are remembered
+_LOOK = 10  # steps between two looks at the clock
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ}
 _FUNCTIONS = re.compile(
     r"abs|avg|cast|ceil|coalesce|concat|count|cume_dist|date|datetime|dense_rank|first_value|floor|format|glob"
@@ -37,6 +39,7 @@ _FUNCTIONS = re.compile(
     r"|substring|sum|time|total|trim|typeof|unicode|upper",
     re.IGNORECASE,
 )
+_TODAY = re.compile(r"(?:now|localtime|utc|subsec(?:ond)?)(?:\0.*)?", re.IGNORECASE | re.DOTALL)
 _KEYWORDS = re.compile(
     r"select|distinct|from|where|and|or|not|in|like|between|is|null|join|left|inner|outer|on|as|group|by|having"
     r"|order|asc|desc|limit|union|intersect|except|exists|count|sum|avg|min|max|case|when|then|else|end|with",
@@ -44,6 +47,7 @@ _KEYWORDS = re.compile(
 )
 _TOKEN = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|[^\W\d][\w.]*|\d+(?:\.\d+)?|<>|[!<>]=|\S")
 _COMMENT = re.compile(r"('(?:[^']|'')*'|\"[^\"]*\")|--[^\n]*|/\*.*?(?:\*/|$)", re.DOTALL)
+_TAG = re.compile(r"```[ \t]*sql", re.IGNORECASE)
 _QUERY = re.compile(r"\b(?:select|with)\b.*", re.IGNORECASE | re.DOTALL)
 _UP_TO_SEMICOLON = re.compile(r"(?:'(?:[^']|'')*'|\"[^\"]*\"|[^;'\"]|['\"])*?(?=;|$)", re.DOTALL)
 
@@ -57,13 +61,15 @@ class Outcome(NamedTuple):
 
 
 def extract(text: str) -> str | None:
-    """The one query of an answer: its last fenced block, else what begins with SELECT or WITH, up to a semicolon.
+    """The one query of an answer: its last fenced block of SQL, else what begins with SELECT or WITH, to a semicolon.
 
-    None where there is none, or more statements than one follow each other.
+    A block of SQL says so, or is the last where none does. None where there is no query, or a block holds more
+    statements than one.
     """
     blocks = fenced(text)
     if blocks:
-        text = re.sub(r"^```\w*", "", blocks[-1]).removesuffix("```")
+        tagged = [one for one in blocks if _TAG.match(one)]
+        text = re.sub(r"^```[ \t]*\w*", "", (tagged or blocks)[-1]).removesuffix("```")
     bare = _COMMENT.sub(lambda match: match[1] or " ", text)
     # In a block nothing may stand before the query: INSERT ... SELECT is no query.
     found = _QUERY.match(bare.strip()) if blocks else _QUERY.search(bare)
@@ -89,43 +95,43 @@ class Database:
     """A SQLite file that queries of a model run on.
 
     Attributes:
-        path: The file.
+        path: The file, which must not change meanwhile.
         tables: `{table: {column: "text" or "number"}}`.
-        known: What has been run, since policies repeat themselves.
+
+    Raises:
+        UserError: There is no such file, it is no SQLite database, or changes to it wait beside it.
     """
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
             raise UserError(f"There is no database {path}: give the folder that holds it.")
-        self.path, self.known = path, dict[str, Outcome]()
-        self._connection = _open(path)
+        beside = (Path(f"{path}{end}") for end in ("-wal", "-journal"))
+        if other := next((one for one in beside if one.is_file() and one.stat().st_size), None):
+            raise UserError(f"Changes to {path} wait in {other.name}: let its program close it, or give a copy.")
+        self.path, self._known = path, lru_cache(KEPT)(self._run)  # policies repeat themselves
         try:
-            self.tables = _tables(self._connection)
+            with closing(_open(path)) as connection:
+                self.tables = _tables(connection)
         except sqlite3.DatabaseError as error:
             raise UserError(f"{path} is no SQLite database ({error}): give one.") from None
         self._started, self._looks = 0.0, 0
-        self._connection.set_authorizer(_allow)
-        self._connection.set_progress_handler(self._look, _LOOK)
-
-    def __del__(self) -> None:
-        if hasattr(self, "_connection"):
-            self._connection.close()
 
     def run(self, query: str) -> Outcome:
         """What a query gives; an error is an outcome too."""
-        if query not in self.known:
-            self.known[query] = self._run(query)
-        return self.known[query]
+        return self._known(query)
 
     def _run(self, query: str) -> Outcome:
-        self._started, self._looks = time.monotonic(), 0
         rows, size = list[Row](), 0
         try:
-            for row in self._connection.execute(query):
-                size += sum(len(value) if isinstance(value, str | bytes) else 8 for value in row)
-                if len(rows) == ROWS or size > BYTES:
-                    return Outcome(tuple(rows), complete=False)
-                rows.append(row)
+            with closing(_open(self.path)) as connection:
+                connection.set_authorizer(_allow)
+                connection.set_progress_handler(self._look, _LOOK)
+                self._started, self._looks = time.monotonic(), 0
+                for row in connection.execute(query):
+                    size += sum(len(value) if isinstance(value, str | bytes) else 8 for value in row)
+                    if len(rows) == ROWS or size > BYTES:
+                        return Outcome(tuple(rows), complete=False)
+                    rows.append(row)
         except (sqlite3.Error, sqlite3.Warning, MemoryError, ValueError, OverflowError) as error:
             return Outcome(None, error=str(error) or type(error).__name__)
         return Outcome(tuple(rows))
@@ -136,7 +142,7 @@ class Database:
         return self._looks * _LOOK > STEPS or time.monotonic() - self._started > SECONDS
 
     def schema(self, values: int = 0) -> str:
-        """Tables with their columns, a line each, and up to so many values of text columns."""
+        """Tables with their columns and foreign keys, a line each, and up to so many values of text columns."""
         lines = []
         for table, columns in self.tables.items():
             shown = dict.fromkeys(columns, "")
@@ -144,11 +150,15 @@ class Database:
                 found = self.run(f'SELECT DISTINCT "{column}" FROM "{table}" LIMIT {values}').rows or ()
                 shown[column] = f" ({', '.join(repr(row[0]) for row in found)})"
             lines.append(f"{table}({', '.join(f'{name} {columns[name]}{more}' for name, more in shown.items())})")
+        with closing(_open(self.path)) as connection:
+            for table in self.tables:
+                keys = connection.execute(f'PRAGMA foreign_key_list("{table}")')
+                lines += [f"{table}.{column} -> {other}" for _, _, other, column, *_ in keys]
         return "\n".join(lines)
 
 
 def same(one: Outcome, gold: Outcome, query: str) -> bool:
-    """Whether two results are equal: in order if the gold query orders, else as bags of rows; six digits of numbers."""
+    """Whether results are equal, in order if gold orders, else as bags of rows: floats to six digits, else exactly."""
     if one.rows is None or gold.rows is None or one.complete != gold.complete:
         return False
     left, right = ([tuple(map(_plain, row)) for row in found.rows or ()] for found in (one, gold))
@@ -157,7 +167,7 @@ def same(one: Outcome, gold: Outcome, query: str) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    return f"{value:.6g}" if isinstance(value, int | float) else (type(value).__name__, value)
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def _allow(action: int, first: str | None, second: str | None, *_: str | None) -> int:
@@ -166,17 +176,29 @@ def _allow(action: int, first: str | None, second: str | None, *_: str | None) -
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    # Immutable: nothing is locked, and a database with a log gets no files beside it.
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
     connection.text_factory = lambda raw: raw.decode(errors="replace")
     for limit, most in (
         (sqlite3.SQLITE_LIMIT_LENGTH, LENGTH), (sqlite3.SQLITE_LIMIT_SQL_LENGTH, 10_000),
         (sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 100), (sqlite3.SQLITE_LIMIT_ATTACHED, 0),
         (sqlite3.SQLITE_LIMIT_EXPR_DEPTH, 100), (sqlite3.SQLITE_LIMIT_COMPOUND_SELECT, 20),
+        (sqlite3.SQLITE_LIMIT_VDBE_OP, 25_000),
     ):  # fmt: skip
         connection.setlimit(limit, most)
     connection.execute("PRAGMA temp_store = MEMORY")  # what is sorted stays within the limit, and off the disk
-    connection.execute(f"PRAGMA hard_heap_limit = {MEMORY}")
+    connection.execute(f"PRAGMA hard_heap_limit = {MEMORY}")  # of the process, where one connection is open at a time
+    for name in ("date", "datetime", "julianday", "strftime", "time"):
+        connection.create_function(name, -1, partial(_dated, name), deterministic=True)
     return connection
+
+
+def _dated(name: str, *values: Any) -> Any:
+    """SQLite's own function of dates, which is told neither of today nor of the computer's zone."""
+    if len(values) <= (name == "strftime") or any(isinstance(v, bytes) or _TODAY.fullmatch(str(v)) for v in values):
+        raise ValueError("today is not known")
+    with closing(sqlite3.connect(":memory:")) as calendar:
+        return calendar.execute(f"SELECT {name}({', '.join('?' * len(values))})", values).fetchone()[0]
 
 
 def _tables(connection: sqlite3.Connection) -> dict[str, dict[str, str]]:

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from math import gcd
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from core.errors import UserError
 from core.experiment.config import override, to_dict
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run
@@ -42,8 +44,8 @@ def train(config: Config, run: Run) -> None:
         if config.lora_rank:
             model = with_lora(model, config.lora_rank, alpha=2 * config.lora_rank, dropout=0.0)
         read = {name: getattr(config.contrast, name) for name in ("steps", "epochs", "batch_size")}
-        settings = override(config.policy if config.base else config.sft, read)
-        fit(model, data.answered(tokenizer, config, copies), settings, run, seed=config.seed, name="tuned")
+        rows = data.answered(tokenizer, config, copies)
+        fit(model, rows, override(config.sft, read), run, seed=config.seed, name="tuned")
     if config.reinforce:
         items, weights = data.items(config, "policy"), asdict(config.weights)
         prompts = data.asked(tokenizer, items, copies)
@@ -102,7 +104,11 @@ def with_trl(
     model: Any, tokenizer: Any, items: Sequence[Item], prompts: Sequence[str], parts: Mapping[str, Reward],
     config: Config, run: Run,
 ) -> Any:  # fmt: skip
-    """The policy, trained by trl on as many questions, with one reward function for each named part."""
+    """The policy, trained by trl on as many questions, with one reward function for each named part.
+
+    Raises:
+        UserError: The questions of a step cannot be shared among the processes.
+    """
     from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer
 
@@ -110,17 +116,19 @@ def with_trl(
     from core.models.adapters import with_lora
 
     weights = {name: weight for name, weight in asdict(config.weights).items() if weight}
-    settings = config.policy
+    settings, world = config.policy, world_size()
+    if settings.batch_size % world:
+        raise UserError(f"policy.batch_size = {settings.batch_size} has to be a multiple of the {world} processes.")
     if config.lora_rank:
         model = with_lora(model, config.lora_rank, alpha=2 * config.lora_rank, dropout=0.0)
-    micro = settings.micro_batch_size or settings.batch_size
-    accumulated = max(1, settings.batch_size // micro // world_size())
+    own = settings.batch_size // world  # questions of a process, with all their answers
+    micro = gcd(settings.micro_batch_size or own, own)
     options = GRPOConfig(
         output_dir=str(run.checkpoints / "trl"), seed=config.seed, max_steps=settings.steps or -1,
         num_train_epochs=settings.epochs, learning_rate=settings.learning_rate, warmup_steps=settings.warmup,
         lr_scheduler_type="cosine", max_grad_norm=settings.max_grad_norm, bf16=settings.precision == "bf16",
         gradient_checkpointing=settings.gradient_checkpointing, logging_steps=settings.log_every, report_to=[],
-        per_device_train_batch_size=micro * config.group, gradient_accumulation_steps=accumulated,
+        per_device_train_batch_size=micro * config.group, gradient_accumulation_steps=own // micro,
         num_generations=config.group, max_completion_length=config.max_new_tokens, temperature=1.0,
         beta=config.beta, loss_type="grpo", use_bias_correction_kl=False, reward_weights=list(weights.values()),
         save_strategy="no",

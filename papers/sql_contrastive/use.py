@@ -8,7 +8,7 @@ python -m papers.sql_contrastive.use score --predictions predictions.jsonl --dat
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -75,7 +75,7 @@ def train_encoder(options: TrainEncoder) -> None:
     from core.training.fit import save_pretrained
     from papers.sql_contrastive import data, method
 
-    items = [item for item, _ in _rows(options.pairs, "query")]
+    items = [item for item, _ in data.rows(options.pairs, "", "query")]
     with TemporaryDirectory() as folder, temporary("sql_contrastive") as run:
         rows = data.pairs(items, _copies(options.databases, items, Path(folder)))
         model, tokenizer = load(options.base, task="encoder", dtype="float32")
@@ -97,9 +97,9 @@ def load_scorer(folder: str | Path) -> Scorer:
 def rerank(options: Rerank) -> None:
     """Write the ranked candidates."""
     from core.files import write_rows
-    from papers.sql_contrastive import method
+    from papers.sql_contrastive import data, method
 
-    found, rows = _rows(options.candidates, "candidates"), []
+    found, rows = data.rows(options.candidates, "", "candidates"), []
     copies, scorer = _copies(options.databases, [item for item, _ in found]), load_scorer(options.encoder)
     for item, row in found:
         if not isinstance(row["candidates"], list):
@@ -114,41 +114,33 @@ def score(options: Score) -> None:
     """Print valid, result_match and semantic in all and by language, with 95 % Wilson intervals."""
     from scipy.stats import binomtest
 
+    from papers.sql_contrastive import data
     from papers.sql_contrastive.eval import verdict
 
-    found, right = _rows(options.predictions, "query", "prediction"), defaultdict[str, list[float]](list)
+    found, right = data.rows(options.predictions, "", "query", "prediction"), defaultdict[str, list[float]](list)
     with TemporaryDirectory() as folder:
         copies = _copies(options.databases, [item for item, _ in found], Path(folder))
         for item, row in found:
             for name, value in verdict(item, str(row["prediction"]), copies).items():
                 right[name].append(value)
                 right[f"{name}/{item.language}"].append(value)
-        del copies
     for name, values in sorted(right.items()):
         low, high = binomtest(int(sum(values)), len(values)).proportion_ci(method="wilson")
         print(f"  {name:24s} {sum(values) / len(values):.3f} [{low:.3f}, {high:.3f}] of {len(values)}")
 
 
-def _rows(source: str, *needed: str) -> list[tuple[Item, Mapping[str, Any]]]:
-    from core.corpora import adapted, read_rows
-    from papers.sql_contrastive.method import Item
-
-    def read(row: Mapping[str, Any], number: int) -> tuple[Item, Mapping[str, Any]]:
-        if lacking := [name for name in ("db_id", "question", *needed) if not row.get(name)]:
-            raise UserError(f"it has no {lacking[0]}.")
-        code = str(row.get("lang") or "all")
-        return Item(f"{code}/{number}", str(row["db_id"]), code, str(row["question"]), str(row.get("query", ""))), row
-
-    return list(adapted(source, read_rows(source), read))
-
-
 def _copies(databases: Path, items: Sequence[Item], folder: Path | None = None) -> Copies:
+    """Databases; with a folder for copies, which are made for gold queries, these have to run."""
     from papers.sql_contrastive import data
 
     sources = {name: data.find(databases, name) for name in dict.fromkeys(item.db for item in items)}
     if folder:
         data.copy(sources, folder)
-    return data.opened(sources, folder)
+    copies = data.opened(sources, folder)
+    for item in items if folder else ():
+        if error := copies[item.db][0].run(item.sql).error:
+            raise UserError(f"The query of {item.question!r} does not run on {item.db} ({error}): mend it.")
+    return copies
 
 
 VERBS: Verbs = {"encoder": (TrainEncoder, train_encoder), "rerank": (Rerank, rerank), "score": (Score, score)}

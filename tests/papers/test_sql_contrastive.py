@@ -8,8 +8,10 @@ import math
 import re
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ import torch.nn.functional as F
 from core.errors import UserError
 from core.experiment.config import override, with_variant
 from core.experiment.paper import find
+from core.training import policy
 from papers.sql_contrastive import (
     Database,
     Item,
@@ -35,7 +38,7 @@ from papers.sql_contrastive import (
     use,
 )
 from papers.sql_contrastive.config import LANGUAGES, PRESETS, VARIANTS, Config, workload
-from papers.sql_contrastive.eval import manner, verdict
+from papers.sql_contrastive.eval import audit, by_language, verdict
 from papers.sql_contrastive.method import pair_batches
 from papers.sql_contrastive.sandbox import Outcome, normal, perturb, same
 
@@ -88,8 +91,22 @@ HOSTILE = {
     "a long text": "SELECT hex(zeroblob(1000000000))",
     "a text that doubles": "SELECT " + "replace(" * 8 + "'aaaaaaaaaa'" + ", 'a', 'aaaaaaaaaa')" * 8,
     "texts put together": f"SELECT group_concat(printf('%040000d', s0.id)) {CROSS}",
+    "a query that doubles": "WITH a0 AS (SELECT 1 x), "
+    + ", ".join(f"a{n + 1} AS (SELECT * FROM a{n} UNION ALL SELECT * FROM a{n})" for n in range(30))
+    + " SELECT count(*) FROM a30",
+    "long searches": "WITH t AS (SELECT 1 n"
+    + " UNION SELECT 1" * 18
+    + "), u(n) AS (SELECT printf('%040000d', s0.id) "
+    + CROSS
+    + ") SELECT sum("
+    + "+".join(["instr(n, printf('%020000d', 2))"] * 30)
+    + ") FROM u",
     "chance": "SELECT random()",
     "the clock": "SELECT CURRENT_TIMESTAMP",
+    "today": "SELECT datetime('n' || 'ow')",
+    "today, cast": "SELECT date(CAST(x'4e4f5700' AS TEXT)), date(x'6e6f77')",
+    "today, unsaid": "SELECT strftime('%s')",
+    "the zone": "SELECT datetime('2020-01-01', 'localtime')",
     "deep brackets": "SELECT " + "(" * 5000 + "1" + ")" * 5000,
     "a transaction": "BEGIN EXCLUSIVE",
     "a second statement": "SELECT 1; DROP TABLE singer",
@@ -103,6 +120,7 @@ def test_hostile_sql_ends_in_an_error_and_changes_nothing(
     kind: str, folder: Path, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sandbox, "SECONDS", 0.3)
     before = hashlib.sha256((folder / "music.sqlite").read_bytes()).hexdigest()
     outcome = database.run(HOSTILE[kind])
     assert outcome.rows is None
@@ -110,7 +128,7 @@ def test_hostile_sql_ends_in_an_error_and_changes_nothing(
     assert hashlib.sha256((folder / "music.sqlite").read_bytes()).hexdigest() == before
     assert not list(tmp_path.iterdir())
     assert len(list(folder.iterdir())) == 1
-    assert database.run("SELECT count(*) FROM singer").rows == ((4,),), "the connection goes on"
+    assert database.run("SELECT count(*) FROM singer").rows == ((4,),), "it goes on"
 
 
 def test_time_and_results_are_limited(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,6 +146,21 @@ def test_time_and_results_are_limited(folder: Path, monkeypatch: pytest.MonkeyPa
         database.run(HOSTILE["a product of tables"])
         steps.append(database._looks)
     assert steps[0] == steps[1] == sandbox.STEPS // sandbox._LOOK + 1
+
+
+def test_nothing_is_left_beside_a_database_with_a_log(tmp_path: Path) -> None:
+    path = tmp_path / "log.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE a (b INTEGER)")
+        connection.execute("INSERT INTO a VALUES (1)")
+        connection.commit()
+        with pytest.raises(UserError, match=r"Changes to .* wait in log.sqlite-wal"):
+            Database(path)
+    many = [Database(path) for _ in range(300)]  # none of which stays open
+    assert {one.run("SELECT strftime('%Y', '2020-12-31', '+1 day'), b FROM a").rows for one in many} == {(("2021", 1),)}
+    perturb(path, tmp_path / "copy.sqlite", 0)
+    assert {one.name for one in tmp_path.iterdir()} == {"log.sqlite", "copy.sqlite"}
 
 
 def test_what_is_no_database_is_said(tmp_path: Path) -> None:
@@ -148,6 +181,7 @@ def test_one_query_is_read_from_an_answer() -> None:
     assert extract("select 'it''s -- no /* comment */' from t") == "select 'it''s -- no /* comment */' from t"
     assert extract("```sql\nSELECT 1; DROP TABLE x\n```") is None
     assert extract("DROP TABLE x") is extract("") is None
+    assert extract("```sql\nSELECT 1\n```\nwhich gives\n```\n1\n```") == extract("``` SQL\nSELECT 1\n```") == "SELECT 1"
     assert extract("```sql\nINSERT INTO a SELECT * FROM b\n```") is None
     assert extract("```sql\nDROP TABLE x; SELECT 1\n```") is None
 
@@ -181,8 +215,6 @@ def test_rows_decide_and_not_the_text(query: str, gold: str, official: int, ours
     found = verdict(item, query, {"music": copies})
     assert (found["result_match"], found["semantic"]) == (ours, ours)
     assert found["valid"] == (copies[0].run(query).rows is not None)
-    assert manner(item, query, {"music": copies})["right_table"]
-    assert manner(item, "SELECT 1", {"music": copies}) == {"right_table": 0, "length": 2}
     expected = {"SELECT count(id)": 1, "SELECT name, country": -1, "SELECT name FROM singer ORDER": 1}
     assert ours - official == next((d for begin, d in expected.items() if query.startswith(begin)), 0)
 
@@ -194,6 +226,8 @@ def test_order_counts_where_gold_orders_and_numbers_have_six_digits(copies: list
     assert not same(Outcome(((None,),)), Outcome((("None",),)), "")
     assert not same(Outcome((("1",),)), Outcome(((1,),)), "")
     assert not same(Outcome(((1,),), complete=False), Outcome(((1,),)), "")
+    assert same(Outcome(((2.0, 0.1 + 0.2),)), Outcome(((2, 0.3),)), "")
+    assert not same(Outcome(((12345678,),)), Outcome(((12345679,),)), "")
     # By chance two queries agree on one database, and do not on copies with other contents.
     item = Item("", "music", "en", "?", "SELECT max(age) FROM singer")
     found = verdict(item, "SELECT age FROM singer WHERE name = 'Cy'", {"music": copies})
@@ -234,6 +268,29 @@ def test_the_loss_by_hand() -> None:
     assert shared.item() == pytest.approx(2 * math.log(2))
 
 
+def test_the_policy_s_loss_by_hand() -> None:
+    """Of equation 2 of `core.training.policy`: ratio, clipping and the divergence of one answer of one token."""
+    expected = [[0.865875, -0.865875, -0.865875, 0.865875], [0.0] * 4]
+    found = policy.group_advantages(torch.tensor([[1.0, 0, 0, 1], [1, 1, 1, 1]], dtype=torch.float64))
+    assert found.tolist() == [pytest.approx(row, abs=1e-6) for row in expected]
+    for old, beta, value in ((-0.6, 0.0, 1.10517), (-1.0, 0.0, 1.2), (-0.5, 1.0, 1 - 0.021403)):
+        assert one_token(-0.5, old, -0.3, beta) == pytest.approx(value, abs=1e-5)
+
+
+def one_token(now: float, old: float, reference: float, beta: float) -> float:
+    """The objective of a policy that gives the one token of an answer this log-probability, with advantage 1."""
+
+    class Policy(torch.nn.Module):
+        def forward(self, input_ids: torch.Tensor, **_: Any) -> Any:
+            said = torch.tensor([math.log1p(-math.exp(now)), now])
+            return SimpleNamespace(logits=said.expand(*input_ids.shape, 2))
+
+    batch = {"input_ids": torch.tensor([[0, 1]]), "labels": torch.tensor([[-100, 1]])}
+    batch |= {"attention_mask": torch.ones(1, 2), "advantages": torch.ones(1)}
+    batch |= {"old": torch.tensor([old]), "reference": torch.tensor([reference])}
+    return -policy.policy_loss(Policy(), batch, beta=beta).total.item()
+
+
 def lengths(question: str, queries: Sequence[str]) -> list[float]:
     """A scorer that likes long queries."""
     return [len(query) / 100 for query in queries]
@@ -255,6 +312,8 @@ def test_rewards_are_named_and_weighted(database: Database) -> None:
     assert "contrastive" not in without
     with pytest.raises(ValueError, match="no reward 'contrastive'"):
         total(item, answers, without, weights)
+    # Where all run and differ, execution teaches nothing and nearness does.
+    assert [len(set(parts[name](item, answers[:2]))) for name in ("execution", "contrastive")] == [1, 2]
     own = {**without, "short": lambda item, answers: [float(len(answer) < 20) for answer in answers]}
     assert total(item, answers, own, {"short": 1}) == [0, 0, 0, 1]
     ranked = rerank(scorer, database, "?", answers)
@@ -274,6 +333,7 @@ def test_hard_negatives_run_and_say_something_else(copies: list[Database]) -> No
     kinds = {kind for kind, _ in negatives.edits(copies, "SELECT DISTINCT country FROM singer")}
     assert {"distinct", "column", "where"} <= kinds
     assert ("aggregate", "SELECT min ( age ) FROM singer") in negatives.edits(copies, "SELECT max(age) FROM singer")
+    assert negatives.edits(copies, "SELECT nobody FROM singer") == []
     joined = "SELECT song.title FROM song JOIN singer ON song.singer_id = singer.id WHERE singer.country = 'France'"
     assert any("'Japan'" in query for _, query in negatives.edits(copies, joined))
 
@@ -335,10 +395,10 @@ def test_every_question_is_about_something(tmp_path: Path) -> None:
     items = [own[0] for part in miniature.parts(100).values() for own in part.values()]
     assert all(copies[item.db][0].run(item.sql).rows for item in items)
     # Solvers that know nothing: the nearest question's query with the literal of the one that is asked.
-    known, asked = data.items(PRESETS["tiny"], "tuning"), data.items(PRESETS["tiny"], "measured")
-    found = miniature.solved(known, asked[:140], copies)
+    config = override(PRESETS["tiny"], {"seed": 100, "split": "dev", "pairs": 1000})
+    found = miniature.solved(data.items(config, "encoder"), data.items(config, "measured"))
     assert found["lookup"] == found["symmetric"] == 0
-    assert max(found.values()) < 0.35
+    assert 0 < found["nearest"] == max(found.values()) < 0.35
 
 
 def test_a_negative_that_answers_another_question_of_the_batch_is_alike(copies: list[Database]) -> None:
@@ -351,6 +411,17 @@ def test_a_negative_that_answers_another_question_of_the_batch_is_alike(copies: 
     assert alike[:, :3].tolist() == [[True, False, True], [False, True, False], [True, False, True]]
     assert alike[:, 3:].any(1).all(), "max is an edit of min, and min of max"
     assert len(batch["input_ids"]) == len(rows) + alike.shape[1]
+
+
+def test_the_audit_counts_wrong_queries_below_gold_by_kind(copies: list[Database]) -> None:
+    items = [Item(f"{code}/0", "music", code, "?", FRENCH) for code in ("de", "vi")]
+    items.append(Item("vi/1", "music", "vi", "?", "SELECT name FROM singer"))
+    found = audit(lengths, items, {"music": copies}, {"de/0": ["SELECT id FROM song", f"{FRENCH} OR age > 40", FRENCH]})
+    assert found["audit_careless"] == {"de/0": 0.5}
+    assert found["audit_other"] == {"de/0": 1, "vi/0": 1, "vi/1": 0}
+    kinds = [values["de/0"] for name, values in found.items() if name != "audit" and "de/0" in values]
+    assert found["audit"]["de/0"] == pytest.approx(sum(kinds) / len(kinds))
+    assert by_language(found["audit"])["vi"] == (found["audit"]["vi/0"] + found["audit"]["vi/1"]) / 2
 
 
 # --- arms and scales --------------------------------------------------------------------------------------------------
@@ -392,14 +463,16 @@ def test_the_papers_data_are_read_and_split_by_query(folder: Path, tmp_path: Pat
     assert all(one == asked[0] for one in asked), "the same questions in all languages"
 
     class Chat:
-        chat_template = "yes"
+        chat_template, bos_token = "yes", "<s>"
 
         def apply_chat_template(self, messages: Any, **options: Any) -> str:
             assert options["date_string"]
-            return str(messages[0]["content"])
+            return f"<s>{messages[0]['content']}"
 
     (prompt,) = data.asked(Chat(), drawn["measured"][:1], {"music": [Database(folder / "music.sqlite")]})
+    assert prompt.startswith(data.INSTRUCTION), "the tokenizer begins it"
     assert "singer(id number, name text ('Ana', 'Bo', 'Cy'), country text ('France', 'Japan', 'Spain')" in prompt
+    assert "\nsong.singer_id -> singer\n" in prompt
 
 
 @pytest.mark.slow
@@ -433,9 +506,12 @@ def test_smoke_measures_everything(smoke: Callable[[str], Any]) -> None:
         "reranked",
         "first_that_runs",
         "equal_groups",
-        "right_table",
         "start_valid",
-        "start_fails",
+        "start_either",
+        "audit_worst",
+        "audit_careless",
+        "audit_other",
+        "trivial_nearest",
     }
     assert wanted <= measurement["metrics"].keys()
     assert {key.split("/")[0] for key in measurement["units"]["semantic"]} == set(LANGUAGES)
@@ -466,9 +542,23 @@ def test_own_data_from_pairs_to_a_ranking(
     found = json.loads(ranked.read_text())
     assert found["ranked"][-1] == "SELECT nobody"
     assert found["score"] == pytest.approx(load_scorer(out)(rows[0]["question"], [found["best"]])[0])
-    said = [{**row, "prediction": candidates[1]} for row in rows]
-    (tmp_path / "predictions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in said))
-    use.main(["score", "--predictions", str(tmp_path / "predictions.jsonl"), *common])
-    printed = capsys.readouterr().out
+
+    def scored(said: list[dict[str, Any]]) -> str:
+        (tmp_path / "predictions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in said))
+        use.main(["score", "--predictions", str(tmp_path / "predictions.jsonl"), *common])
+        return capsys.readouterr().out
+
+    printed = scored([{**row, "prediction": candidates[1]} for row in rows])
     assert "valid/de                 1.000 [0.342, 1.000] of 2" in printed
     assert "result_match             0.500" in printed
+    assert "valid                    0.000" in scored([{**rows[0], "prediction": said} for said in ("", None)])
+    for wrong, why in (
+        (rows[0], "it has no prediction"),
+        (
+            {**rows[0], "prediction": "", "query": "SELECT nobody FROM singer"},
+            r"does not run on music \(no such column",
+        ),
+    ):
+        with pytest.raises(SystemExit):
+            scored([wrong])
+        assert re.search(why, capsys.readouterr().err)
