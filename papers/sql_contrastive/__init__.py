@@ -120,11 +120,10 @@ PAPER = Paper(
         ),
         Premise(
             id="reward-works",
-            statement="A reward for the gold result raises semantic accuracy, by more than leaving out what does not "
-            "run could: where it does not, no reward can.",
+            statement="A reward for the gold result raises semantic accuracy: where it does not, no reward can.",
             metric="gain",
             variant="result",
-            at_least=0.15,
+            at_least=0.1,
         ),
         Premise(
             id="varied",
@@ -145,7 +144,7 @@ PAPER = Paper(
     licence_note="There is no official code and no released model. Llama 3.2 has a licence of its own, XLM-R is MIT; "
     "the code of MultiSpider is CC BY-NC 4.0, Spider's data CC BY-SA 4.0.",
     seeds=(10, 11, 12, 13),
-    minutes=18,
+    minutes=21,
 )
 
 __getattr__, __dir__, __all__ = public(
