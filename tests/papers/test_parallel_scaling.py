@@ -183,7 +183,7 @@ def test_words_are_distinct_and_problems_are_split_by_class() -> None:
 
 def test_a_start_may_have_met_its_sums_in_english() -> None:
     tokenizer, english = miniature.tokenizer_for(), {}
-    pairs = miniature.parts(3)["train"]
+    pairs, _ = miniature.probe(replace(TINY, seed=3))
     known = {
         tuple(row["input_ids"]): pair for pair, row in zip(pairs, miniature.sums(tokenizer, pairs, "en"), strict=True)
     }
@@ -198,6 +198,41 @@ def test_a_start_may_have_met_its_sums_in_english() -> None:
         most = miniature.ENGLISH_SHOWN if centric else TINY.shown
         assert {*own} <= {*pairs[:most]}
     assert english == pytest.approx({True: miniature.ENGLISH_SHARE, False: 1 / 16}, abs=0.03)
+
+
+def test_the_start_trains_until_it_adds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In phases; sums that it is shown and sums that it is asked for share no class, nor do those that are measured."""
+    config = override(PRESETS["smoke"], {"adds": 0.07, "reading.steps": 2, "reading.batch_size": 2})
+    shown, asked = miniature.probe(config)
+    assert len(asked) == miniature.PROBE
+    assert len(shown) >= miniature.ENGLISH_SHOWN
+    assert not {miniature.class_of(*pair) for pair in shown} & {miniature.class_of(*pair) for pair in asked}
+    assert {*shown, *asked} <= {*miniature.parts(config.seed)["train"]}
+    assert miniature.start_rows(config, miniature.tokenizer_for()) != miniature.start_rows(
+        config, miniature.tokenizer_for(), 1
+    )
+
+    phases: list[str] = []
+    trained, answers = method.train, iter([0.02, 0.069, 0.02, 0.069, 0.08])
+
+    def train(*arguments: Any, **options: Any) -> Any:
+        phases.append(options["name"])
+        if len(phases) == 3:
+            raise KeyboardInterrupt
+        return trained(*arguments, **options)
+
+    monkeypatch.setattr(method, "train", train)
+    monkeypatch.setattr(miniature, "answers", lambda *_: ([next(answers)], [False]))
+    with runs.temporary("parallel_scaling", config) as run:
+        with pytest.raises(KeyboardInterrupt):
+            miniature.reader(config, run, tmp_path)
+        miniature.reader(config, run, tmp_path)
+        assert phases == ["reading0", "reading1", "reading2", "reading0", "reading1", "reading2"]
+        lines = (tmp_path / "training" / "metrics.jsonl").read_text().splitlines()
+        assert [one["adds"] for one in map(json.loads, lines) if "adds" in one] == [0.02, 0.069, 0.08]
+        monkeypatch.setattr(miniature, "answers", lambda *_: ([0.069], [False]))
+        with pytest.raises(UserError, match=r"adds in 0\.069 of cases after 20 phases, not in 0\.07"):
+            miniature.reader(config, run, tmp_path / "never")
 
 
 def test_the_order_of_languages_is_drawn() -> None:
