@@ -202,15 +202,14 @@ def test_a_start_may_have_met_its_sums_in_english() -> None:
 
 def test_the_start_trains_until_it_adds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """In phases; sums that it is shown and sums that it is asked for share no class, nor do those that are measured."""
-    config = override(PRESETS["smoke"], {"adds": 0.07, "reading.steps": 2, "reading.batch_size": 2})
+    config = override(PRESETS["smoke"], {"adds": 0.07, "shown": 9, "reading.steps": 2, "reading.batch_size": 2})
     shown, asked = miniature.probe(config)
     assert len(asked) == miniature.PROBE
     assert len(shown) >= miniature.ENGLISH_SHOWN
     assert not {miniature.class_of(*pair) for pair in shown} & {miniature.class_of(*pair) for pair in asked}
     assert {*shown, *asked} <= {*miniature.parts(config.seed)["train"]}
-    assert miniature.start_rows(config, miniature.tokenizer_for()) != miniature.start_rows(
-        config, miniature.tokenizer_for(), 1
-    )
+    first, second = (miniature.start_rows(config, miniature.tokenizer_for(), phase) for phase in (0, 1))
+    assert first != second
 
     phases: list[str] = []
     trained, answers = method.train, iter([0.02, 0.069, 0.02, 0.069, 0.08])
@@ -221,6 +220,7 @@ def test_the_start_trains_until_it_adds(monkeypatch: pytest.MonkeyPatch, tmp_pat
             raise KeyboardInterrupt
         return trained(*arguments, **options)
 
+    monkeypatch.setattr(miniature, "PHASES", 3)
     monkeypatch.setattr(method, "train", train)
     monkeypatch.setattr(miniature, "answers", lambda *_: ([next(answers)], [False]))
     with runs.temporary("parallel_scaling", config) as run:
@@ -231,7 +231,7 @@ def test_the_start_trains_until_it_adds(monkeypatch: pytest.MonkeyPatch, tmp_pat
         lines = (tmp_path / "training" / "metrics.jsonl").read_text().splitlines()
         assert [one["adds"] for one in map(json.loads, lines) if "adds" in one] == [0.02, 0.069, 0.08]
         monkeypatch.setattr(miniature, "answers", lambda *_: ([0.069], [False]))
-        with pytest.raises(UserError, match=r"adds in 0\.069 of cases after 20 phases, not in 0\.07"):
+        with pytest.raises(UserError, match=r"adds in 0\.069 of cases after 3 phases, not in 0\.07"):
             miniature.reader(config, run, tmp_path / "never")
 
 
