@@ -71,8 +71,8 @@ class Config:
     shown: Annotated[int, Range(1)] = 350
     """Sums that the miniature's base sees, in all languages; ours, development split."""
     english_centric: bool = True
-    """It has met more than half of its sums, and more of them, in English, as models have (`miniature.ENGLISH_SHOWN`); False: as
-    many in each language (`shown`)."""
+    """It has met more than half of its sums, and more of them, in English, as models have (`miniature.ENGLISH_SHOWN`);
+    False: as many in each language (`shown`)."""
     sums: Annotated[float, Range(0, 1)] = 0.4
     """Their share in what it reads; ours, development split."""
     adds: Annotated[float, Range(0, 1)] = 0.06

@@ -163,7 +163,7 @@ def probe(config: Config) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]
 
 
 def start_rows(config: Config, tokenizer: Any, phase: int = 0) -> list[dict[str, Any]]:
-    """What the base reads: numbers in all languages, and a few sums, more than half of them in English or as many in each."""
+    """What the base reads: numbers in all languages, and sums, more than half of them in English or as many in each."""
     rng, pairs = random.Random(f"reader-{config.seed}-{phase}"), probe(config)[0]
     read = [one for code in PLUS for one in readings(tokenizer, code)]
     own = sums(tokenizer, pairs[: ENGLISH_SHOWN if config.english_centric else config.shown], HIGH)
