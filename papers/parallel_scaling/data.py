@@ -104,6 +104,8 @@ def tests(config: Config, languages: Sequence[str]) -> dict[str, list[Question]]
             if not asked:
                 raise UserError(f"{place} has no item in {code!r}: leave the language out, or add some.")
             found[code] += asked
+            if len({one.id for one in found[code]}) < len(found[code]):
+                raise UserError(f"{place} has an id in {code!r} that is there already: give files names of their own.")
     return found
 
 

@@ -45,8 +45,9 @@ def evaluate(config: Config, run: Run) -> Measurement:
     seed_everything(config.seed, 0)
     order, unseen = languages(config)
     start = starting_point(config, run)
-    names = ("seed", "split", "items", "temperature", "tests", "forced", "extract", "samples", "max_new_tokens")
-    inputs = {**{name: getattr(config, name) for name in names}, "base": start, "languages": (*order, *unseen)}
+    names = ("seed", "split", "items", "temperature", "forced", "extract", "samples", "max_new_tokens")
+    files = {"problems": config.problems, "tests": config.tests}
+    inputs = {**{name: getattr(config, name) for name in names}, **files, "base": start, "languages": (*order, *unseen)}
     shared = run.once("start", inputs, lambda: _measured_start(config, start))
     metrics: dict[str, float] = {**shared["metrics"], "base": _mean(shared["right"], unseen)}
     units: dict[str, dict[str, float]] = {}
@@ -73,7 +74,9 @@ def evaluate(config: Config, run: Run) -> Measurement:
     if several := [one.unseen for k, one in found.items() if k >= 2]:
         metrics["least_carried"] = min(several)  # an index that is not above zero has no power law
     metrics["room"] = 1 - metrics["base"]
-    metrics["english_ahead"] = _mean(shared["right"], order[:1]) - metrics["base"]
+    english = _mean(shared["right"], order[:1])
+    metrics |= {"english_ahead": english - metrics["base"], "english_room": 1 - english}
+    metrics["least_base"] = min(_mean(shared["right"], [code]) for code in (*order, *unseen))
     units |= _indices(found, unseen) | _steps(by_k, unseen)
     metrics |= {name: fmean(own.values()) for name, own in units.items()} | _laws(found, by_k, unseen)
     return Measurement(metrics, units, notes)

@@ -114,6 +114,10 @@ def _normal(text: str) -> str | Fraction:
     text = re.sub(r"\\(?:text|mathrm|textbf)\{([^{}]*)\}", r"\1", text.strip().strip("$").rstrip("."))
     text = re.sub(r"\\left|\\right|\\!|\\,|\\;|\s|(?<=\d),(?=\d{3}(?!\d))", "", text)
     value = _FRACTION.sub(r"\1/\2", text).removesuffix(r"\%").removesuffix("%")
+    if letter := re.fullmatch(r"\(([A-Z])\)", text):
+        return letter[1]
+    if re.search(r"[eE][+-]?\d{4}", value):  # a number of thousands of digits, which would take minutes
+        return text
     try:
         return Fraction(value)
     except (ValueError, ZeroDivisionError):

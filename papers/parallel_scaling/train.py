@@ -60,9 +60,8 @@ def starting_point(config: Config, run: Run) -> str:
     """The model that every training starts from: hub id or folder."""
     if config.base:
         return config.base
-    inputs = {name: getattr(config, name) for name in ("seed", "shown", "english_centric", "sums")} | {
-        "reading": to_dict(config.reading)
-    }
+    names = ("seed", "shown", "english_centric", "sums", "adds", "temperature", "unseen")
+    inputs = {name: getattr(config, name) for name in names} | {"reading": to_dict(config.reading)}
     return str(run.stage("reader", inputs, lambda folder: miniature.reader(config, run, folder)) / "model")
 
 

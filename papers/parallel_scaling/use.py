@@ -84,7 +84,9 @@ def transfer_interval(
             code: {
                 name: fmean(found)
                 for name, one in own.items()
-                if (found := [one[key] for key in drawn.get(name, one) if key in one])
+                # What counts is decided once, by all items, so that every draw is of the same index.
+                if fmean(before.get(code, {}).get(name, one).values()) >= min_base
+                and (found := [one[key] for key in drawn.get(name, one) if key in one])
             }
             for code, own in items.items()
         }
@@ -100,7 +102,7 @@ def transfer_interval(
     rng, found = np.random.default_rng(seed), list[float]()
     for _ in range(draws):
         drawn = {name: rng.choice(own, len(own)).tolist() for name, own in keys.items()}
-        found.append(transferability(scored(before, drawn), scored(after, drawn), trained, unseen, min_base).mti)
+        found.append(transferability(scored(before, drawn), scored(after, drawn), trained, unseen).mti)
     there = [value for value in found if not math.isnan(value)]
     if not there:
         return whole, (math.nan, math.nan), 1.0
@@ -136,12 +138,18 @@ def read_scores(source: str) -> Items:
 def mti(options: Mti) -> None:
     """Print the index, its interval, gains and warnings."""
     before, after = read_scores(options.before), read_scores(options.after)
-    if lacking := [code for code in (*options.trained, *options.unseen) if code not in before or code not in after]:
-        raise UserError(f"There is no score in {lacking[0]!r} in both tables: they have {', '.join(after)}.")
+    shared = [code for code in after if code in before]
+    if lacking := [code for code in (*options.trained, *options.unseen) if code not in shared]:
+        raise UserError(f"There is no score in {lacking[0]!r} in both tables: they have {', '.join(shared)}.")
+    for code in sorted(before.keys() ^ after.keys()):
+        print(f"warning: {code} is in one table alone and left out")
+    before, after = ({code: table[code] for code in shared} for table in (before, after))
     if both := [code for code in options.unseen if code in options.trained]:
         raise UserError(f"{both[0]!r} is in --trained and in --unseen: name it once.")
-    for code in before.keys() & after.keys():
-        for name in before[code].keys() & after[code].keys():
+    for code in sorted(before.keys() & after.keys()):
+        if odd := sorted(before[code].keys() ^ after[code].keys()):
+            raise UserError(f"{code}, {odd[0]} is in one table alone: give both the same benchmarks.")
+        for name in before[code]:
             if odd := sorted(before[code][name].keys() ^ after[code][name].keys()):
                 raise UserError(f"{code}, {name}, {odd[0]} is in one table alone: give both the same items.")
     found, interval, without = transfer_interval(
@@ -150,7 +158,7 @@ def mti(options: Mti) -> None:
     for code, gain in found.gains.items():
         print(f"  {code:8s} {'trained' if code in options.trained else '':8s} {gain:+8.1%}")
     print(f"relative gain, trained {found.trained:+.3f}, unseen {found.unseen:+.3f}")
-    said = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else " (no interval: rows have no id)"
+    said = f" [{interval[0]:.3f}, {interval[1]:.3f}] over items" if interval else " (no interval: rows have no id)"
     print(f"MTI {found.mti:.3f}{said}, ratio whatever its sign {found.raw:.3f}")
     warnings = [*found.reasons, *([f"{without:.0%} of the draws of items have no index"] if without else [])]
     for warning in warnings:
@@ -176,6 +184,10 @@ def law(options: LawOf) -> None:
     for _ in adapted(options.scores, read_rows(options.scores), add):
         pass
     ks = sorted(set.intersection(*(set(own) for own in by_seed.values())))
+    if lost := sorted({k for own in by_seed.values() for k in own} - {*ks}):
+        print(f"warning: not every seed has k = {', '.join(map(str, lost))}, left out")
+    if 1 < len(by_seed) < 5:
+        print(f"warning: {len(by_seed)} seeds: intervals over so few are too narrow")
     fitted = fit_scaling(ks, [fmean(own[k] for own in by_seed.values()) for k in ks])
     wanted = options.next or (2 * ks[-1],)
     large = [k for k in ks if k >= 2]
@@ -196,7 +208,8 @@ def law(options: LawOf) -> None:
     if 1 in fitted.observed:
         print(f"  leap {fitted.leap:.3f}, mean later step {fitted.later:.3f}, monolingual gap {fitted.gap:.3f}")
     if len(large) < 4:
-        print(f"warning: {len(large)} points: any smooth curve fits them; the error of what was left out says more")
+        more = "; the error of what was left out says more" if len(large) > 2 else ", and nothing can be left out"
+        print(f"warning: {len(large)} points: any smooth curve fits them{more}")
 
 
 def audit(options: Audit) -> None:

@@ -173,7 +173,11 @@ def test_words_are_distinct_and_problems_are_split_by_class() -> None:
     assert not {*miniature.TRAINED} & {*miniature.UNSEEN}
     drawn = miniature.parts(5)
     classes = {part: {tuple(sorted(pair)) for pair in own} for part, own in drawn.items()}
-    assert sum(map(len, drawn.values())) == 50 * 50
+    # Of 50 x 50 those that can be read off are left out: 30 + 7, 7 + 30, 7 + 0.
+    found = {pair for own in drawn.values() for pair in own}
+    assert len(found) == sum(map(len, drawn.values())) == 50 * 50 - 171
+    assert found.isdisjoint({(30, 7), (7, 30), (7, 0), (0, 0), (20, 0)})
+    assert {(20, 30), (27, 3), (1, 1)} <= found
     assert not classes["train"] & classes["test"]
     assert not classes["train"] & classes["dev"]
     words = {code: {*miniature.prompt(7, 24, code).split()} for code in miniature.PLUS}
@@ -183,7 +187,7 @@ def test_words_are_distinct_and_problems_are_split_by_class() -> None:
 
 def test_a_start_may_have_met_its_sums_in_english() -> None:
     tokenizer, english = miniature.tokenizer_for(), {}
-    pairs = miniature.parts(3)["train"]
+    pairs, _ = miniature.probe(replace(TINY, seed=3))
     known = {
         tuple(row["input_ids"]): pair for pair, row in zip(pairs, miniature.sums(tokenizer, pairs, "en"), strict=True)
     }
@@ -198,6 +202,41 @@ def test_a_start_may_have_met_its_sums_in_english() -> None:
         most = miniature.ENGLISH_SHOWN if centric else TINY.shown
         assert {*own} <= {*pairs[:most]}
     assert english == pytest.approx({True: miniature.ENGLISH_SHARE, False: 1 / 16}, abs=0.03)
+
+
+def test_the_start_trains_until_it_adds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In phases; sums that it is shown and sums that it is asked for share no class, nor do those that are measured."""
+    config = override(PRESETS["smoke"], {"adds": 0.07, "shown": 9, "reading.steps": 2, "reading.batch_size": 2})
+    shown, asked = miniature.probe(config)
+    assert len(asked) == miniature.PROBE
+    assert len(shown) >= miniature.ENGLISH_SHOWN
+    assert not {miniature.class_of(*pair) for pair in shown} & {miniature.class_of(*pair) for pair in asked}
+    assert {*shown, *asked} <= {*miniature.parts(config.seed)["train"]}
+    first, second = (miniature.start_rows(config, miniature.tokenizer_for(), phase) for phase in (0, 1))
+    assert first != second
+
+    phases: list[str] = []
+    trained, answers = method.train, iter([0.02, 0.069, 0.02, 0.069, 0.08])
+
+    def train(*arguments: Any, **options: Any) -> Any:
+        phases.append(options["name"])
+        if len(phases) == 3:
+            raise KeyboardInterrupt
+        return trained(*arguments, **options)
+
+    monkeypatch.setattr(miniature, "PHASES", 3)
+    monkeypatch.setattr(method, "train", train)
+    monkeypatch.setattr(miniature, "answers", lambda *_: ([next(answers)], [False]))
+    with runs.temporary("parallel_scaling", config) as run:
+        with pytest.raises(KeyboardInterrupt):
+            miniature.reader(config, run, tmp_path)
+        miniature.reader(config, run, tmp_path)
+        assert phases == ["reading0", "reading1", "reading2", "reading0", "reading1", "reading2"]
+        lines = (tmp_path / "training" / "metrics.jsonl").read_text().splitlines()
+        assert [one["adds"] for one in map(json.loads, lines) if "adds" in one] == [0.02, 0.069, 0.08]
+        monkeypatch.setattr(miniature, "answers", lambda *_: ([0.069], [False]))
+        with pytest.raises(UserError, match=r"adds in 0\.069 of cases after 3 phases, not in 0\.07"):
+            miniature.reader(config, run, tmp_path / "never")
 
 
 def test_the_order_of_languages_is_drawn() -> None:
