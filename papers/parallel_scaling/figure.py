@@ -28,6 +28,7 @@ def draw(record: Record) -> Figure:
     for variant, label, colour in ARMS:
         _curve(axes[0], record, variant, "unseen", label, colour)
         _curve(axes[1], record, variant, "mti", label, colour)
+    _curve(axes[0], record, "grow", "unseen", "by reward, each language adds samples", "vermilion")
     for variant, k, label, mark, colour in OTHERS:
         if variant in record.measurements:
             found = mean_of(record, variant, f"unseen_{k}", "language")
@@ -52,9 +53,11 @@ def draw(record: Record) -> Figure:
         one.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"])
         one.set_title(title)
         one.set_ylabel(label)
-        one.set_xlabel("languages trained on, as many samples")
-        one.legend(fontsize=8)
-    axes[0].set_ylim(bottom=0)
+        one.set_xlabel("languages trained on")
+        one.legend(fontsize=7.5)
+    axes[0].set_ylim(0, 0.02 + 1.7 * axes[0].get_ylim()[1])  # room for what is said of the marks
+    axes[0].legend(fontsize=7.5, loc="upper left")
+    axes[2].legend(fontsize=7.5, loc="lower right", bbox_to_anchor=(1, 0.12))
     for one in axes[1:]:  # right answers can harm languages never trained: gain and index below zero
         one.axhline(0, color="black", linewidth=0.8)
     return figure
