@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import fmean
 from typing import Any
 
@@ -72,7 +73,9 @@ def place(config: Config, run: Run) -> str:
     """Where the model is: the one that is named, or the toy."""
     from papers.orthography_semantics import miniature
 
-    return str(run.stage("toy", {}, miniature.toy)) if config.model == "toy" else config.model
+    if config.model != "toy":
+        return config.model
+    return str(run.stage("toy", {"answer": config.answer}, partial(miniature.toy, config.answer)))
 
 
 def cosines(model: str) -> Fits:

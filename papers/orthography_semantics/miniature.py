@@ -83,8 +83,13 @@ def _rows(name: str, part: Part) -> list[dict[str, str]]:
     return [row for _, row in table_rows(HERE / f"{name}.tsv") if row["part"] == part]
 
 
-def toy(folder: Path) -> None:
-    """Save a small untrained model that spells in bytes, for tests."""
-    from core.models.scratch import byte_decoder
+def toy(answer: str, folder: Path) -> None:
+    """Save a small untrained model, for tests: an encoder, or a decoder that spells in bytes."""
+    from core.models.scratch import byte_decoder, masked_lm
 
-    byte_decoder(folder, [row["english_gloss"] for row in _rows("false_friends", "dev")])
+    lines = [row["english_gloss"] for row in _rows("false_friends", "dev")]
+    if answer == "cosine":
+        for part in masked_lm(lines, pieces=200):
+            part.save_pretrained(folder)
+    else:
+        byte_decoder(folder, lines)

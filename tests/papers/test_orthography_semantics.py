@@ -308,7 +308,7 @@ def test_from_word_lists_to_a_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    miniature.toy(toy_folder := tmp_path / "toy")
+    miniature.toy("likelihood", toy_folder := tmp_path / "toy")
     Path("words.tsv").write_text(LIST.replace("\n", "\r\n"), encoding="utf-8")
     use.main(["build", "words.tsv", "--language", "sw"])
     assert "2 cognate, 1 false, 1 translation, 1 unrelated" in capsys.readouterr().out
