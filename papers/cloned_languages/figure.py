@@ -33,7 +33,7 @@ def draw(record: Record) -> Figure:
     figure, axes = plt.subplot_mosaic(
         [["gain", "law", "hidden"], ["gain", "law", "gradient"]], figsize=(12, 4.6), width_ratios=(1.15, 1, 1)
     )
-    arms = [arm for arm in GAINS if arm[0] in record.measurements]
+    arms = [arm for arm in GAINS if _known(record, arm[0], arm[1])]
     found = [mean_of(record, variant, metric, "seed") for variant, metric, _, _ in arms]
     interval_marks(axes["gain"], [(bar, arm[3]) for bar, arm in zip(found, arms, strict=True)])
     known = [(row, bar) for row, bar in enumerate(found) if np.isfinite(bar.high)]  # beyond the law there is none
@@ -51,6 +51,12 @@ def draw(record: Record) -> Figure:
     _cosines(axes["gradient"], record, ("gradient",))
     axes["gradient"].set_xlabel("gradients of a text and its clone, cosine", fontsize=9)
     return figure
+
+
+def _known(record: Record, variant: str, metric: str) -> bool:
+    """Whether an arm was run and has this efficiency with every seed; where a curve does not fall, there is none."""
+    cells = record.measurements.get(variant, {}).values()
+    return bool(cells) and all(np.isfinite(cell.metrics[metric]) for cell in cells)
 
 
 def _law(axes: Axes, record: Record) -> None:
