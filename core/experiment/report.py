@@ -445,7 +445,7 @@ def figures_markdown(columns: int = 3) -> str:
 
 
 def totals(papers: Iterable[Paper]) -> str:
-    """Outcomes over all papers that are recorded, of claims and of checks."""
+    """Outcomes over all papers that are recorded, of claims and of checks, and the hours that their records took."""
     found: dict[type[Check], Counter[str]] = {Claim: Counter(), Check: Counter()}
     recorded_papers = [(paper, record) for paper in papers if (record := recorded(paper))]
     for paper, record in recorded_papers:
@@ -455,7 +455,12 @@ def totals(papers: Iterable[Paper]) -> str:
         ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome]) or "none"
         for counts in found.values()
     )
-    return f"All {len(recorded_papers)} recorded papers: of their claims {claims}; of our checks {checks}."
+    hours = sum(record.minutes for _, record in recorded_papers) / 60
+    return (
+        f"All {len(recorded_papers)} recorded papers: of their claims {claims}; of our checks {checks}. Their records "
+        f"took {hours:.1f} hours in all, most of them with two runs at a time on two cores: `papers reproduce --all "
+        "--jobs 2`."
+    )
 
 
 def summary(paper: Paper, record: Record, kind: type[Check] = Claim) -> str:
