@@ -267,7 +267,7 @@ def _sample_markdown(paper: Paper, record: Record) -> str:
 
 
 def _trivial_markdown(paper: Paper, record: Record) -> str:
-    found = record.trivial(without={check.null for check in paper.judged if check.null})
+    found = record.trivial(without=paper.nulls)
     solvers = ", ".join(f"{prose(name.replace('_', ' '))} {number(value)}" for name, value in found.items())
     return f"Solvers that know nothing: {solvers}." if found else ""
 
@@ -456,11 +456,8 @@ def totals(papers: Iterable[Paper]) -> str:
         for counts in found.values()
     )
     hours = sum(record.minutes for _, record in recorded_papers) / 60
-    return (
-        f"All {len(recorded_papers)} recorded papers: of their claims {claims}; of our checks {checks}. Their records "
-        f"took {hours:.1f} hours in all, most of them with two runs at a time on two cores: `papers reproduce --all "
-        "--jobs 2`."
-    )
+    counts = f"of their claims {claims}; of our checks {checks}"
+    return f"All {len(recorded_papers)} recorded papers: {counts}. Their records took {hours:.1f} hours in all."
 
 
 def summary(paper: Paper, record: Record, kind: type[Check] = Claim) -> str:

@@ -20,6 +20,7 @@ from core.files import load_json, write_json, write_rows
 from core.tasks.samples import dialogue
 from core.tasks.transfer import read_tasks, transfer_matrix
 from core.tasks.translation import Segment
+from core.text.languages import language
 from papers.bayling2 import data
 from papers.bayling2.chat import load_chat, translate
 from papers.bayling2.config import Template
@@ -106,6 +107,8 @@ def measure(options: Measure) -> None:
 
 def chat_once(options: ChatOnce) -> None:
     """Print the answer."""
+    for code in options.translate or ():
+        language(code)  # a name that nobody knows would stand in the request
     chat, limit = load_chat(options.model, options.template), options.max_new_tokens
     if options.translate:
         asked = Segment("", *options.translate, options.message, "")

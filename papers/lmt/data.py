@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,25 +24,14 @@ from core.tasks.samples import dialogue
 from core.tasks.translation import adapt_segment, following
 from papers.lmt import method, miniature
 from papers.lmt.config import Config
-from papers.lmt.method import Item
+from papers.lmt.method import Corpus, Item
 from papers.lmt.prompts import AUXILIARY, PIVOTS, Example
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """A configuration's multi-way corpus: which language helps which; items to tune on and to measure on; and the pairs
-    that replace the reverse ones of the controls, whose targets do not repeat."""
-
-    auxiliaries: Mapping[str, str]
-    sft: Sequence[Item]
-    test: Sequence[Item]
-    fresh: Sequence[Example] = ()
 
 
 def load(config: Config) -> Corpus:
     """The corpus of a configuration; UserError for a corpus, language or part that does not exist."""
     if config.corpus == "numbers":
-        return Corpus(*miniature.corpus(config))
+        return miniature.corpus(config)
     flores = config.corpus == "flores200"
     if config.split != "test" or not (config.test_corpus or flores):
         raise UserError(

@@ -65,9 +65,8 @@ def meaning(text: str) -> str:
     return " ".join(word for word in text.split() if word not in _FREE)
 
 
-def corpus(config: Config) -> tuple[dict[str, str], list[Any], list[Any], list[Example]]:
-    """The multi-way corpus of the seed (auxiliaries, items to tune and to measure on), and reverse pairs with a wording
-    each for the arms that want them."""
+def corpus(config: Config) -> method.Corpus:
+    """The multi-way corpus of the seed, and reverse pairs with a wording each for the arms that want them."""
     codes, parts, table = config.languages, numbers(config), auxiliaries(config)
     fresh = []
     for code in codes if config.reverse_source != "multiway" else ():
@@ -77,7 +76,7 @@ def corpus(config: Config) -> tuple[dict[str, str], list[Any], list[Any], list[E
         fresh += [method.render(row, code, "en", ("en",), table, 1.0, 0) for row in rows]
     sft = spelled(parts["sft"], codes, f"multiway-{config.seed}")
     test = spelled(parts[config.split][: config.test_items], codes, f"multiway-{config.seed}")
-    return table, sft, test, fresh
+    return method.Corpus(table, sft, test, fresh)
 
 
 def base_examples(config: Config) -> list[Example]:

@@ -141,12 +141,12 @@ def mti(options: Mti) -> None:
     shared = [code for code in after if code in before]
     if lacking := [code for code in (*options.trained, *options.unseen) if code not in shared]:
         raise UserError(f"There is no score in {lacking[0]!r} in both tables: they have {', '.join(shared)}.")
+    if both := [code for code in options.unseen if code in options.trained]:
+        raise UserError(f"{both[0]!r} is in --trained and in --unseen: name it once.")
     for code in sorted(before.keys() ^ after.keys()):
         print(f"warning: {code} is in one table alone and left out")
     before, after = ({code: table[code] for code in shared} for table in (before, after))
-    if both := [code for code in options.unseen if code in options.trained]:
-        raise UserError(f"{both[0]!r} is in --trained and in --unseen: name it once.")
-    for code in sorted(before.keys() & after.keys()):
+    for code in shared:
         if odd := sorted(before[code].keys() ^ after[code].keys()):
             raise UserError(f"{code}, {odd[0]} is in one table alone: give both the same benchmarks.")
         for name in before[code]:
@@ -194,11 +194,8 @@ def law(options: LawOf) -> None:
     table = [[own[k] for k in large] for own in by_seed.values()]
 
     def line(name: str, value: float, of: Any) -> None:
-        said = ""
-        if len(table) > 1:
-            found = fitted_interval(fit_power, large, table, of)
-            said = f" [{found.low:.3f}, {found.high:.3f}]"
-        print(f"  {name:14s} {value:.3f}{said}")
+        found = fitted_interval(fit_power, large, table, of) if len(table) > 1 else value
+        print(f"  {name:14s} {found:.3f}")
 
     line("alpha", fitted.law.a, lambda one: one.a)
     line("beta", fitted.law.b, lambda one: one.b)

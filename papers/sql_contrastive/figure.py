@@ -27,7 +27,7 @@ def draw(record: Record) -> Figure:
     )
     arm_bars(axes["arms"], record, "semantic", ARMS)
     trivial_lines(axes["arms"], record, "execution", vertical=True, names=("nearest",))
-    axes["arms"].set_xlabel("semantic accuracy (95 % interval)\nnearest: by words, among the encoder's pairs")
+    axes["arms"].set_xlabel("semantic accuracy (95 % interval)\nnearest: by spelling, among the encoder's pairs")
     axes["arms"].set_title("Every arm", pad=14)
     metric_rows(axes["metrics"], record, METRICS, (ARMS[2], ARMS[1]))
     axes["metrics"].set_xlabel("share of questions; small marks are seeds")

@@ -17,7 +17,7 @@ import sqlite3
 import time
 from collections import Counter
 from contextlib import closing, suppress
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -167,7 +167,7 @@ def same(one: Outcome, gold: Outcome, query: str) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+    return value if not isinstance(value, float) or value.is_integer() else float(f"{value:.6g}")
 
 
 def _allow(action: int, first: str | None, second: str | None, *_: str | None) -> int:
@@ -187,7 +187,7 @@ def _open(path: Path) -> sqlite3.Connection:
     ):  # fmt: skip
         connection.setlimit(limit, most)
     connection.execute("PRAGMA temp_store = MEMORY")  # what is sorted stays within the limit, and off the disk
-    connection.execute(f"PRAGMA hard_heap_limit = {MEMORY}")  # of the process, where one connection is open at a time
+    connection.execute(f"PRAGMA hard_heap_limit = {MEMORY}")  # of the process
     for name in ("date", "datetime", "julianday", "strftime", "time"):
         connection.create_function(name, -1, partial(_dated, name), deterministic=True)
     return connection
@@ -197,8 +197,12 @@ def _dated(name: str, *values: Any) -> Any:
     """SQLite's own function of dates, which is told neither of today nor of the computer's zone."""
     if len(values) <= (name == "strftime") or any(isinstance(v, bytes) or _TODAY.fullmatch(str(v)) for v in values):
         raise ValueError("today is not known")
-    with closing(sqlite3.connect(":memory:")) as calendar:
-        return calendar.execute(f"SELECT {name}({', '.join('?' * len(values))})", values).fetchone()[0]
+    return _calendar().execute(f"SELECT {name}({', '.join('?' * len(values))})", values).fetchone()[0]
+
+
+@cache
+def _calendar() -> sqlite3.Connection:
+    return sqlite3.connect(":memory:", check_same_thread=False)
 
 
 def _tables(connection: sqlite3.Connection) -> dict[str, dict[str, str]]:

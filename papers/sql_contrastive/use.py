@@ -120,6 +120,9 @@ def score(options: Score) -> None:
     found, right = data.rows(options.predictions, "", "query", "prediction"), defaultdict[str, list[float]](list)
     with TemporaryDirectory() as folder:
         copies = _copies(options.databases, [item for item, _ in found], Path(folder))
+        for item, _ in found:
+            if error := copies[item.db][0].run(item.sql).error:
+                raise UserError(f"The query of {item.question!r} does not run on {item.db} ({error}): mend it.")
         for item, row in found:
             for name, value in verdict(item, str(row["prediction"]), copies).items():
                 right[name].append(value)
@@ -130,17 +133,13 @@ def score(options: Score) -> None:
 
 
 def _copies(databases: Path, items: Sequence[Item], folder: Path | None = None) -> Copies:
-    """Databases; with a folder for copies, which are made for gold queries, these have to run."""
+    """Databases, with copies in a folder."""
     from papers.sql_contrastive import data
 
     sources = {name: data.find(databases, name) for name in dict.fromkeys(item.db for item in items)}
     if folder:
         data.copy(sources, folder)
-    copies = data.opened(sources, folder)
-    for item in items if folder else ():
-        if error := copies[item.db][0].run(item.sql).error:
-            raise UserError(f"The query of {item.question!r} does not run on {item.db} ({error}): mend it.")
-    return copies
+    return data.opened(sources, folder)
 
 
 VERBS: Verbs = {"encoder": (TrainEncoder, train_encoder), "rerank": (Rerank, rerank), "score": (Score, score)}

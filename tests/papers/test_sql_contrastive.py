@@ -227,6 +227,7 @@ def test_order_counts_where_gold_orders_and_numbers_have_six_digits(copies: list
     assert not same(Outcome((("1",),)), Outcome(((1,),)), "")
     assert not same(Outcome(((1,),), complete=False), Outcome(((1,),)), "")
     assert same(Outcome(((2.0, 0.1 + 0.2),)), Outcome(((2, 0.3),)), "")
+    assert same(Outcome(((1234567.0,),)), Outcome(((1234567,),)), "")  # total(x) and sum(x)
     assert not same(Outcome(((12345678,),)), Outcome(((12345679,),)), "")
     # By chance two queries agree on one database, and do not on copies with other contents.
     item = Item("", "music", "en", "?", "SELECT max(age) FROM singer")
@@ -395,10 +396,10 @@ def test_every_question_is_about_something(tmp_path: Path) -> None:
     items = [own[0] for part in miniature.parts(100).values() for own in part.values()]
     assert all(copies[item.db][0].run(item.sql).rows for item in items)
     # Solvers that know nothing: the nearest question's query with the literal of the one that is asked.
-    config = override(PRESETS["tiny"], {"seed": 100, "split": "dev", "pairs": 1000})
+    config = override(PRESETS["tiny"], {"seed": 100, "split": "dev"})
     found = miniature.solved(data.items(config, "encoder"), data.items(config, "measured"))
     assert found["lookup"] == found["symmetric"] == 0
-    assert 0 < found["nearest"] == max(found.values()) < 0.35
+    assert 0 < found["nearest"] == max(found.values()) < 0.6
 
 
 def test_a_negative_that_answers_another_question_of_the_batch_is_alike(copies: list[Database]) -> None:

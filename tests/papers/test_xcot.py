@@ -430,7 +430,10 @@ def test_rows_are_no_longer_than_the_model_reads(tmp_path: Path) -> None:
     ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     shape = GPT2Config(vocab_size=len(tokenizer), n_embd=16, n_layer=1, n_head=2, n_positions=100, **ends)
     examples = data.read_examples(write_lines(tmp_path / "x.jsonl", build_xcot(ENGLISH, {"tr": TURKISH})))
-    finetune(from_config(shape, seed=0), tokenizer, examples, ["tr"], override(PRESETS["smoke"], {"k": 4}))
+    model, lengths = from_config(shape, seed=0), list[int]()
+    model.register_forward_pre_hook(lambda *given: lengths.append(given[2]["input_ids"].shape[1]), with_kwargs=True)
+    finetune(model, tokenizer, examples, ["tr"], override(PRESETS["smoke"], {"k": 4}))
+    assert 90 < max(lengths) <= 100
 
 
 # --- settings and runs ------------------------------------------------------------------------------------------------
