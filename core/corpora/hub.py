@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from core.corpora.files import read_jsonl
 from core.corpora.table import check_languages, parallel_table, to_dataset
 from core.errors import UserError
+from core.files import is_folder
 from core.text.languages import FLORES_200, flores_code, match
 
 if TYPE_CHECKING:
@@ -405,24 +406,26 @@ def _why(source: HubSource, config: str, split: str, error: Exception) -> str:
     )
 
 
-def snapshot(name: str, patterns: Sequence[str]) -> Path:
+def snapshot(name: str | Path, patterns: Sequence[str]) -> Path:
     """The folder of some files of a hub dataset that no reader of rows fits.
 
     Args:
-        name: `owner/name`.
+        name: `owner/name`, or a folder with such files.
         patterns: Of the files, such as `*.jsonl`.
 
     Raises:
         UserError: It cannot be fetched.
     """
+    if is_folder(name):
+        return Path(name)
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, repo_type="dataset", allow_patterns=list(patterns)))
+        return Path(snapshot_download(str(name), repo_type="dataset", allow_patterns=list(patterns)))
     except Exception as error:
         raise UserError(
-            f"{name!r} is no folder and cannot be fetched ({type(error).__name__}): ask for access on its page and log "
-            "in, or give the folder of its files."
+            f"{str(name)!r} is no folder and cannot be fetched ({type(error).__name__}): ask for access on its page "
+            "and log in, or give the folder of its files."
         ) from error
 
 

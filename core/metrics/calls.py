@@ -27,7 +27,7 @@ def one_form(function: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checked(function: Any) -> dict[str, Any]:
-    """A function of any of these forms with its name, description, `x-topic` and sound parameters, and nothing else.
+    """A function of any of these forms with its name, description and sound parameters, and nothing else.
 
     Raises:
         UserError: There is no name, or the parameters are no JSON Schema of an object that has what it requires.
@@ -44,7 +44,7 @@ def checked(function: Any) -> dict[str, Any]:
     if not sound:
         shown = json.dumps(function, ensure_ascii=False)[:80]
         raise UserError(f"No function: {shown}. Give a name, and parameters as an object's JSON Schema.")
-    kept: dict[str, Any] = {key: own[key] for key in ("name", "description", "x-topic") if key in own}
+    kept: dict[str, Any] = {key: own[key] for key in ("name", "description") if key in own}
     return {**kept, "parameters": {"type": "object", **schema, "properties": properties}}
 
 

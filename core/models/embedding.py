@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
@@ -26,7 +25,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from core.corpora.filtering import Similarity, alignment_similarity
 from core.distributed import path_of
 from core.errors import UserError
 from core.files import load_json
@@ -155,16 +153,6 @@ def cosines(encoder: Encoder, sources: Sequence[str], targets: Sequence[str]) ->
     texts = list(dict.fromkeys([*sources, *targets]))
     vectors = dict(zip(texts, nn.functional.normalize(encoder(texts).vectors, dim=-1), strict=True))
     return [float(vectors[source] @ vectors[target]) for source, target in zip(sources, targets, strict=True)]
-
-
-@cache
-def similarity(name: str) -> Similarity:
-    """What a filter of parallel text takes, by name: `alignment` (of words, learnt from the pairs), or an encoder's.
-
-    Args:
-        name: `alignment`, or a hub id, folder or wheel.
-    """
-    return alignment_similarity() if name == "alignment" else partial(cosines, load_encoder(name))
 
 
 def load_encoder(spec: str | Path, pooling: Pooling | None = None, **options: Any) -> Encoder:

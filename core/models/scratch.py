@@ -32,6 +32,7 @@ from transformers import (
 from transformers.models.mbart.tokenization_mbart import FAIRSEQ_LANGUAGE_CODES
 from transformers.models.mbart50.tokenization_mbart50 import FAIRSEQ_LANGUAGE_CODES as LANGUAGES_OF_50
 
+from core.errors import UserError
 from core.models.architectures import miniature
 from core.models.loading import Loaded, from_config
 from core.models.tokenization import train_bpe
@@ -115,20 +116,27 @@ def byte_decoder(
     tokenizer.save_pretrained(folder)
 
 
-def hybrid_config(vocabulary: int, *, width: int, layers: int = 4, heads: int = 4, positions: int = 2048) -> Lfm2Config:
+def hybrid_config(vocabulary: int, *, width: int, layers: int = 4) -> Lfm2Config:
     """LFM2's architecture in small: short convolutions and attention in turn; ids 0 to 2 are padding, begin and end.
+
+    Attention has four heads, and an input at most 2,048 tokens.
 
     Args:
         vocabulary: Size of the tokenizer.
         width: Of its states; the inner layer is three times as wide.
         layers: Of the decoder, an even number.
-        heads: Of every attention.
-        positions: Most tokens of an input.
+
+    Raises:
+        UserError: An odd number of layers, or fewer than two.
     """
+    if layers < 2 or layers % 2:
+        raise UserError(
+            f"{layers} layers cannot be convolution and attention in turn: take 2, 4 or more, an even number."
+        )
     kinds = [("conv", "full_attention")[layer % 2] for layer in range(layers)]
     return Lfm2Config(
-        vocab_size=vocabulary, hidden_size=width, intermediate_size=3 * width, num_attention_heads=heads,
-        num_key_value_heads=heads, num_hidden_layers=layers, layer_types=kinds, max_position_embeddings=positions,
+        vocab_size=vocabulary, hidden_size=width, intermediate_size=3 * width, num_attention_heads=4,
+        num_key_value_heads=4, num_hidden_layers=layers, layer_types=kinds, max_position_embeddings=2048,
         block_auto_adjust_ff_dim=False, conv_bias=True, initializer_range=width**-0.5, pad_token_id=0,
         bos_token_id=1, eos_token_id=2, architectures=["Lfm2ForCausalLM"],
     )  # fmt: skip

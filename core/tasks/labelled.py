@@ -15,17 +15,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from core import corpora
 from core.errors import UserError
 from core.files import read_lines
 from core.training.config import TrainingConfig
+from core.worlds.base import Part
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-Split = Literal["train", "dev", "test"]
+Split = Part
 # name -> (hub id, prefix of the subset's name, English)
 HUB = {
     "sib200": ("Davlan/sib200", "", "eng_Latn"),

@@ -133,8 +133,13 @@ def mixed_rows(
         shares: Of the tokens, by category; bodies of others are left out.
         tokens: In all.
         seed: Of the order.
+
+    Raises:
+        UserError: A category has a share and no body.
     """
     sizes, documents = tokenise((body for body in bodies if body.category in shares), tokenizer)
+    if missing := shares.keys() - sizes.keys():
+        raise UserError(f"There is no text of {min(missing)!r}, which has a share: add some, or leave its share out.")
     budget = {name: tokens * shares[category] / len(sources) for category, sources in sizes.items() for name in sources}
     return [{"input_ids": ids} for _, _, ids in Mixture(documents, [budget], seed=seed)]
 

@@ -15,9 +15,13 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from random import Random
 from types import MappingProxyType
+from typing import Literal, get_args
 
 from core.errors import UserError
 from core.text.segment import words
+
+Part = Literal["train", "dev", "test"]
+PARTS: tuple[Part, ...] = get_args(Part)
 
 
 @dataclass(frozen=True, slots=True)

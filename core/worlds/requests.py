@@ -35,16 +35,15 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from random import Random
-from typing import Any, Literal, get_args
+from typing import Any
 
 from core.corpora import adapted
 from core.errors import UserError
 from core.files import load_json, load_yaml
-from core.metrics.calls import checked, violations
+from core.metrics.calls import checked, one_form, violations
+from core.worlds.base import Part
 from core.worlds.names import short_names
 
-Part = Literal["train", "dev", "test"]
-PARTS: tuple[Part, ...] = get_args(Part)
 Values = Iterable[tuple[str, Any]]
 # Bulgarian prepositions before a word that begins with their own sound.
 EUPHONY = {"bg": ((r"(?<!\w)([Вв]) (?=[ВвФф])", r"\1ъв "), (r"(?<!\w)([Сс]) (?=[СсЗз])", r"\1ъс "))}
@@ -65,7 +64,7 @@ class Tool:
 class Catalogue:
     """Functions as a model sees them, their topics, and by language how they are asked for and refused.
 
-    `normal` is how values are compared: as `normal` writes both, a request has to hold them.
+    `normal` brings texts into the form in which a value must occur in its request.
     """
 
     functions: dict[str, dict[str, Any]]
@@ -95,15 +94,21 @@ class Catalogue:
         return list({"train": range(dev), "dev": range(dev, test), "test": range(test, count)}[part])
 
     def droppable(self, name: str, template: int) -> list[str]:
-        """Required values that a template can do without: each alone in its brackets.
+        """Required values that a template can do without in every language: each alone in its brackets.
 
         Raises:
             UserError: There is none.
         """
-        found = [_SLOT.findall(part) for part in _OPTIONAL.findall(self.requests(name)[template])]
-        if can_go := sorted(slots[0] for slots in found if len(slots) == 1 and slots[0] in self.required(name)):
-            return can_go
-        raise UserError(f"A request of {name} cannot leave out a required value: put it into [brackets].")
+        can_go = set(self.required(name))
+        for own in self.tools.values():
+            parts = map(_SLOT.findall, _OPTIONAL.findall(own[name].requests[template]))
+            can_go &= {slots[0] for slots in parts if len(slots) == 1}
+        if can_go:
+            return sorted(can_go)
+        raise UserError(
+            f"Request {template + 1} of {name} cannot leave out a required value: put one into [brackets] of its own, "
+            "the same in every language."
+        )
 
     def values_for(
         self, name: str, template: int, part: Part, rng: Random, *, without: str = "", options: float = 0.5
@@ -185,8 +190,9 @@ def load(tools: str | Path, templates: Sequence[str | Path], normal: Callable[[s
     Raises:
         UserError: Names the file, function and template that does not fit.
     """
-    found = list(adapted(str(tools), load_json(Path(tools), list), lambda function, _: checked(function)))
-    topics = {function["name"]: function.pop("x-topic", function["name"]) for function in found}
+    listed = load_json(Path(tools), list)
+    found = list(adapted(str(tools), listed, lambda function, _: checked(function)))
+    topics = {own["name"]: own.get("x-topic", own["name"]) for own in map(one_form, listed)}
     catalogue = Catalogue({function["name"]: function for function in found}, topics, {}, {}, {}, normal)
     for path in templates:
         try:
@@ -199,7 +205,8 @@ def load(tools: str | Path, templates: Sequence[str | Path], normal: Callable[[s
                 _check(catalogue, code, name, tool)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             reason = f"{type(error).__name__}, {error}"
-            raise UserError(f"{path} is not laid out as core.worlds.requests says: {reason}.") from None
+            where = "the example at the head of core/worlds/requests.py"
+            raise UserError(f"{path} is not laid out as {where}: {reason}.") from None
     for slots in catalogue.values.values():
         for slot, table in slots.items():
             others = [other[slot] for other in catalogue.values.values() if slot in other]
@@ -244,6 +251,8 @@ def _check(catalogue: Catalogue, language: str, name: str, tool: Tool) -> None:
         if not required <= set(_SLOT.findall(template)) <= set(known):
             wanted = f"all of {sorted(required)} and no others than {[*known]}"
             raise UserError(f"{language}: {template!r} must name {wanted}.")
+    if unknown := {*_SLOT.findall(tool.reply)} - set(known):
+        raise UserError(f"{language}: {tool.reply!r} names {min(unknown)!r}, but {name} has {[*known]} alone.")
     for template in (*tool.requests, tool.reply):
         if options := {*_SLOT.findall(_OPTIONAL.sub("", template))} - required:
             raise UserError(f"{language}: put {min(options)!r} of {template!r} into [brackets]: it is not required.")
@@ -279,28 +288,31 @@ def nearest(request: str, known: Known) -> str:
     return max(known, key=lambda one: len(one[0] & said) / len(one[0] | said))[1]
 
 
-def neighbour(request: str, known: Known, wordings: Known, offered: Sequence[Mapping[str, Any]]) -> Called | None:
+def neighbour(request: str, known: Known, trained: Known, offered: Sequence[Mapping[str, Any]]) -> Called | None:
     """Does what was right for the known request that is nearest: a function and its arguments, or no call.
 
-    For values it takes what no wording has, in the order of the function's required arguments.
+    For values it takes what no trained wording has, in the order of the function's required arguments.
     """
     functions, name = {one["name"]: one["parameters"] for one in offered}, nearest(request, known)
     if name not in functions:
         return None
-    old = set().union(*(said for said, _ in wordings))
+    old = set().union(*(said for said, _ in trained))
     runs = itertools.groupby(words(request), key=lambda word: word not in old)
     values = [" ".join(run) for is_new, run in runs if is_new]
     return name, dict(zip(functions[name].get("required") or (), values, strict=False))
 
 
-def rule(request: str, wordings: Known, offered: Sequence[Mapping[str, Any]]) -> Called | None:
+def rule(request: str, trained: Known, offered: Sequence[Mapping[str, Any]]) -> Called | None:
     """Takes the function of the nearest wording and fills it with the numbers and capitalised words of the request."""
-    functions, name = {one["name"]: one["parameters"] for one in offered}, nearest(request, wordings)
+    functions, name = {one["name"]: one["parameters"] for one in offered}, nearest(request, trained)
     if name not in functions:
         return None
     said = words(request)
     titles = [" ".join(run) for title, run in itertools.groupby(said[1:], key=str.istitle) if title]
-    given: dict[Any, list[str]] = {"string": titles, "integer": [word for word in said if word.isdigit()]}
-    slots = functions[name]["properties"].items()
-    found = {slot: given[schema.get("type")].pop(0) for slot, schema in slots if given.get(schema.get("type"))}
+    given = {"string": titles, "integer": [word for word in said if word.isdigit()]}
+    found: dict[str, Any] = {}
+    for slot, schema in functions[name]["properties"].items():
+        # A type is a text or a list of them.
+        if fitting := [texts for kind, texts in given.items() if texts and kind in (schema.get("type") or ())]:
+            found[slot] = fitting[0].pop(0)
     return (name, found) if set(functions[name].get("required") or ()) <= set(found) else None

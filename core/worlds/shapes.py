@@ -168,28 +168,22 @@ def things(picture: Float[Tensor, "12 12 3"]) -> list[tuple[int, Thing]]:
     return [(cell, KINDS[c]) for cell, c in enumerate(encode(picture[None])[0].tolist()) if c in KINDS]
 
 
-def crowd(prompts: Sequence[str], seeds: Sequence[int]) -> Float[Tensor, "batch 12 12 3"]:
-    """Nine random objects, whatever the prompt: what asks for presence alone (GenEval) lets some of them pass."""
+def crowd(seeds: Sequence[int]) -> Float[Tensor, "batch 12 12 3"]:
+    """Nine random objects a picture."""
     kinds, noise = torch.tensor(list(KINDS)), (torch.Generator().manual_seed(seed) for seed in seeds)
     return decode(torch.stack([kinds[torch.randint(len(kinds), (TOKENS,), generator=g)] for g in noise]))
 
 
 def object_counts(pictures: Float[Tensor, "batch 12 12 3"]) -> Float[Tensor, "batch kinds"]:
-    """The semantic feature map: how many objects of each shape and colour a picture shows, wherever they are.
-
-    Less the mean of all that are given, as in `looks`: pictures full of random objects are alike otherwise.
-    """
+    """How many objects of each shape and colour a picture shows, wherever they are, less the mean."""
     counts = (encode(pictures)[:, :, None] == torch.tensor(list(KINDS))).sum(1).float()
     return counts - counts.mean(0)
 
 
 def looks(pictures: Float[Tensor, "batch 12 12 3"]) -> Float[Tensor, "batch values"]:
-    """The visual feature map: the average patch, so that parts of a shape or colour count."""
+    """The average patch, less the mean."""
     found = ((patches(pictures) + 1) / 2).mean((1, 2)).flatten(1)
     return found - found.mean(0)
-
-
-FEATURES = {"objects": object_counts, "looks": looks}
 
 
 def paint(axes: Any, picture: Float[Tensor, "12 12 3"], left: float = 0.0, top: float = 0.0) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.corpora.table import short_hash
 from core.experiment.config import to_dict
@@ -53,8 +53,6 @@ COPIES = 6
 BASE_SHARES = {"english": 0.4, "task": 0.3, "code": 0.05, "high": 0.2, "mid": 0.05}
 # Solved lines of a document that teaches to classify.
 SOLVED = 5
-
-Part = Literal["train", "dev", "test"]
 
 
 class Texts(NamedTuple):

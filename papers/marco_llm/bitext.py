@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
+from functools import cache, partial
 
 from core.corpora import filtering
 from core.corpora.filtering import Pair
@@ -69,8 +70,6 @@ def prepared(
     found = filtering.spoilt(pairs, config.noise, draw)
     rejected: dict[str, int] = {}
     if config.parallel == "filtered":
-        from core.models.embedding import similarity
-
         report = filtering.filter_parallel(
             found, languages=languages, identify=identify, similarity=similarity(config.similarity),
             threshold=config.threshold,
@@ -81,6 +80,14 @@ def prepared(
         draw.shuffle(targets)
         found = [(source, target) for (source, _), target in zip(found, targets, strict=True)]
     return found, rejected
+
+
+@cache
+def similarity(name: str) -> filtering.Similarity:
+    """Similarity of two sentences by name: `alignment`, or an encoder's hub id, folder or wheel."""
+    from core.models.embedding import cosines, load_encoder
+
+    return filtering.alignment_similarity() if name == "alignment" else partial(cosines, load_encoder(name))
 
 
 def rendered(pairs: Sequence[Pair], languages: tuple[str, str], config: Config, copies: int = 1) -> list[str]:

@@ -112,12 +112,8 @@ def render(options: Render) -> None:
 
     source, target = options.languages
     pairs = [(row[source], row[target]) for row in corpora.load(options.bitext, languages=[source, target])]
-    meaning = None
-    if options.similarity:
-        from core.models.embedding import similarity
-
-        meaning = similarity(options.similarity)
-    clean = filtering.filter_parallel(pairs, similarity=meaning, threshold=options.threshold)
+    similarity = bitext.similarity(options.similarity) if options.similarity else None
+    clean = filtering.filter_parallel(pairs, similarity=similarity, threshold=options.threshold)
     texts = bitext.render_parallel(clean.kept, name(source), name(target))
     write_rows(options.out, ({"text": text} for text in texts))
     print(f"{len(clean.kept)} of {len(pairs)} pairs kept: {options.out}")

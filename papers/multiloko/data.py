@@ -22,7 +22,7 @@ from typing import Any, Literal
 from core.corpora import adapted, read_rows
 from core.corpora.hub import snapshot
 from core.errors import UserError
-from core.files import is_folder, load_yaml, write_rows
+from core.files import load_yaml, write_rows
 from papers.multiloko.answers import answer_variants, language_of
 
 FILES = ("*.json", "*.jsonl")
@@ -67,7 +67,7 @@ def read_sets(source: str | Path, subset: str = "dev", languages: Collection[str
     """
     if not re.fullmatch(r"[\w-]+", subset):
         raise UserError(f"--subset {subset!r} is no name of files: write dev or test.")
-    folder = Path(source) if is_folder(source) else snapshot(str(source), FILES)
+    folder = snapshot(source, FILES)
     found: Sets = {}
     for home in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
         for path in sorted(home.glob(f"{subset}*.json*")):
@@ -161,7 +161,7 @@ def demonstrations(source: str | Path, languages: Collection[str], count: int) -
     """
     if not count:
         return {}
-    folder = Path(source) if is_folder(source) else snapshot(str(source), FILES)
+    folder = snapshot(source, FILES)
     found = {}
     for code in languages:
         paths = sorted((folder / code).glob(f"{SHOTS}.json*"))

@@ -98,13 +98,12 @@ def evaluate(config: Config, run: Run) -> Measurement:
     from core.models import vision
     from core.tasks.geneval import read_prompts, score_images
     from core.text.codeswitch import code_switched_texts
-    from core.worlds import shapes
     from papers.neobabel import data, method, miniature
 
     seed_everything(config.seed)
     reference, *foreign = config.languages
     items: Sequence[Item] = () if config.benchmark else miniature.items(config.split, config.seed, config.limit)
-    painter = shapes.crowd if config.crowd else load_painter(run.path, config, data.text_of(config, run))
+    painter = miniature.crowd if config.crowd else load_painter(run.path, config, data.text_of(config, run))
     generate_fn = drawing(config, painter, items)
     if config.benchmark:
         prompts, metadata = read_prompts(config.benchmark, config.languages)
@@ -121,7 +120,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
             "EF": {code: [items[n].prompt(reference, code) for n in pairs] for code in foreign},
             "ES": {code: [items[n].prompt(code, reference) for n in pairs] for code in foreign},
         }
-        detector, feature_maps = miniature.detect, shapes.FEATURES
+        detector, feature_maps = miniature.detect, miniature.FEATURES
     images = {code: generate_fn(texts, code) for code, texts in prompts.items()}
     geneval = {code: score_images(shown, metadata, detector) for code, shown in images.items()}
     drawn = {"clc": {code: images[code][[*pairs]] for code in foreign}}

@@ -22,7 +22,7 @@ from torch import Tensor
 from core.models.vision import Detection
 from core.tasks.geneval import judge
 from core.worlds import shapes
-from core.worlds.base import dealt
+from core.worlds.base import Part, dealt
 from core.worlds.shapes import COLOURS, KINDS, SHAPES, Thing
 from papers.neobabel.config import LANGUAGES
 
@@ -33,7 +33,8 @@ DEVELOPMENT, FOLDS = 21, 5
 TASKS = {"single_object": 0.1, "two_object": 0.1, "colors": 0.25, "color_attr": 0.55}
 # Share of words that the dictionary gets wrong; chosen, see the page.
 WRONG_SENSES = 0.1
-Part = Literal["train", "dev", "test"]
+# Of consistency, by its metrics' names: the semantic feature map in place of EVA-CLIP, the visual one of DINOv2.
+FEATURES = {"objects": shapes.object_counts, "looks": shapes.looks}
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,11 @@ def items(part: Part, seed: int, limit: int = 0) -> tuple[Item, ...]:
         pairs,
     )
     return tuple(item for task in found for item in task[: limit or None])
+
+
+def crowd(prompts: Sequence[str], seeds: Sequence[int]) -> Float[Tensor, "batch 12 12 3"]:
+    """Nine random objects, whatever the prompt: what asks for presence alone (GenEval) lets some of them pass."""
+    return shapes.crowd(seeds)
 
 
 @lru_cache(2)

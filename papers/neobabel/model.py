@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import DynamicCache
 
-from core.distributed import barrier, is_main
+from core.distributed import barrier, is_main, whole
 from core.errors import UserError
 from core.files import load_facts, replacing, write_json
 from core.models import loading
@@ -153,8 +153,7 @@ def prefix(prompts: Sequence[Prompt], vocabulary: Vocabulary, max_text: int) -> 
 def save(model: TextToImage, folder: Path, tokenizer: Any = None) -> None:
     """A `save_pretrained` folder of the decoder, and beside it the projection and the vocabulary. Every rank calls."""
     save_pretrained(model.lm, folder, tokenizer)
-    project = model.project.state_dict()
-    project = {name: (p.full_tensor() if hasattr(p, "full_tensor") else p).cpu() for name, p in project.items()}
+    project = {name: whole(p).cpu() for name, p in model.project.state_dict().items()}
     if is_main():
         with replacing(folder / "projection.safetensors") as path:
             save_file(project, path)

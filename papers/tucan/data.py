@@ -26,7 +26,8 @@ from core.tasks import samples
 from core.text.identification import identify
 from core.text.sampling import allocate
 from core.worlds import requests
-from core.worlds.requests import Catalogue, Part
+from core.worlds.base import Part
+from core.worlds.requests import Catalogue
 from papers.tucan.grader import normalize, parse_call
 from papers.tucan.method import MIX, Draw, Prompt, Tags, conversation, draw, mirrored
 
@@ -57,8 +58,10 @@ def build_dataset(
     again, beside at most `distractors` further functions; those `withheld` are neither asked for nor offered.
 
     Raises:
-        UserError: A catalogue that cannot fill a scenario.
+        UserError: A catalogue that cannot fill a scenario, or that lacks a language.
     """
+    if not languages or set(languages) - catalogue.tools.keys():
+        raise UserError(f"There are no requests in the languages {[*languages]}: name some of {[*catalogue.tools]}.")
     rng = random.Random(f"{seed}/{part}")
     asked = [name for name in tools or catalogue.tools[languages[0]] if name not in withheld]
     offered = [name for name in catalogue.functions if name not in withheld]

@@ -38,7 +38,8 @@ from core.tasks.samples import dialogue
 if TYPE_CHECKING:
     from core.experiment.run import Run
     from core.training.config import TrainingConfig
-    from core.worlds.requests import Catalogue, Part
+    from core.worlds.base import Part
+    from core.worlds.requests import Catalogue
     from papers.tucan.data import Chat
 
 Item = Mapping[str, Any]

@@ -24,8 +24,8 @@ from core.models.tokenization import chat_rows, train_bpe
 from core.tasks.choices import Question, from_items
 from core.tasks.samples import dialogue
 from core.worlds import names, requests
-from core.worlds.base import Item, split
-from core.worlds.requests import PARTS, Catalogue, Part, fill
+from core.worlds.base import PARTS, Item, Part, split
+from core.worlds.requests import Catalogue, fill
 from papers.tucan.config import Config
 from papers.tucan.data import Chat, build_dataset, load_catalogue, load_prompt
 from papers.tucan.method import BALANCED, CALLS, MIX, conversation, render_call
@@ -206,8 +206,8 @@ def _asked(rng: random.Random, language: str, parts: Sequence[Part]) -> tuple[st
     """
     known = catalogue()
     name = rng.choice(list(known.functions))
-    requests, slots = known.tools[language][name].requests, known.slots(name)
-    template = rng.randrange(len(requests))
+    templates, slots = known.tools[language][name].requests, known.slots(name)
+    template = rng.randrange(len(templates))
     part = rng.choice(parts) if template in known.templates(name, "train") else "train"
     kept = [pair for pair in known.values_for(name, template, part, rng) if rng.random() < 0.85]
     texts = known.texts(kept, language)
@@ -217,7 +217,7 @@ def _asked(rng: random.Random, language: str, parts: Sequence[Part]) -> tuple[st
         if not whole and rng.random() < MADE_UP:
             texts[slot] = names.made_up(rng, language)
         meant[slot] = int(texts[slot]) if whole else texts[slot]
-    return name, fill(requests[template], texts, language), texts, meant
+    return name, fill(templates[template], texts, language), texts, meant
 
 
 def pretrain(config: Config, run: Run, folder: Path) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from core.corpora import read_rows
 from core.errors import UserError
@@ -21,6 +21,7 @@ from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
 from core.experiment.trying import Try
 from core.files import write_rows
+from core.worlds.base import Part
 from papers.tucan import data, grader, method
 from papers.tucan.config import PromptConfig
 from papers.tucan.eval import print_report, wrong_items
@@ -38,7 +39,7 @@ class Build:
     """Request templates, one YAML file a language (see bg.yaml). Empty: ours."""
     count: Annotated[int, Range(1)] = 500
     """Items in all languages together."""
-    part: Literal["train", "dev", "test"] = "train"
+    part: Part = "train"
     """Whose wordings and values are used: parts share none."""
     balanced: bool = False
     """All six scenarios alike, as in a test; otherwise as in training."""

@@ -706,6 +706,7 @@ def test_files_of_a_hub_dataset_are_fetched_or_asked_for(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **options: f"{tmp_path}/{name}-{options}")
     options = {"repo_type": "dataset", "allow_patterns": ["*.txt"]}
     assert hub.snapshot("owner/verses", ("*.txt",)) == tmp_path / f"owner/verses-{options}"
+    assert hub.snapshot(str(tmp_path), ("*.txt",)) == tmp_path, "a folder is its own"
 
     def refuse(name, **options):
         raise OSError("gated")

@@ -97,6 +97,8 @@ def test_a_mixture_has_its_shares_and_bodies_of_a_category_are_equal() -> None:
     read = Counter(tokenizer.decode(row["input_ids"][1]) for row in rows)  # three tokens a row
     assert read == {"a": 40, "b": 40, "c": 20}
     assert rows == mixed_rows(bodies, tokenizer, {"low": 0.8, "c": 0.2}, 300, seed=1)
+    with pytest.raises(UserError, match="no text of 'high', which has a share"):
+        mixed_rows(bodies, tokenizer, {"low": 0.8, "high": 0.2}, 300)
 
 
 @pytest.mark.parametrize("on_disk", [False, True])

@@ -15,7 +15,7 @@ from transformers import BertConfig, LlamaConfig, M2M100Config, PreTrainedTokeni
 
 from core.errors import UserError
 from core.models import loading
-from core.models.embedding import Encoder, Pooling, cosines, hidden_states, load_encoder, pool, similarity
+from core.models.embedding import Encoder, Pooling, cosines, hidden_states, load_encoder, pool
 from core.models.loading import longest_input
 from core.models.tokenization import word_level
 
@@ -171,15 +171,6 @@ def test_cosines_of_pairs(bert: Encoder, tmp_path: Path) -> None:
         vectors = encoder(TEXTS).vectors
         expected = torch.cosine_similarity(vectors[:2], vectors[[1, 1]], dim=-1)
         assert cosines(encoder, TEXTS[:2], [TEXTS[1]] * 2) == pytest.approx(expected.tolist(), abs=1e-5)
-
-
-def test_similarity_by_name(bert: Encoder, tmp_path: Path) -> None:
-    folder = like_labse(tmp_path, bert)
-    found = similarity(str(folder))
-    assert similarity(str(folder)) is found, "an encoder is loaded once"
-    assert found(TEXTS[:2], TEXTS[1:3]) == cosines(load_encoder(folder), TEXTS[:2], TEXTS[1:3])
-    one, other = similarity("alignment")(["a b", "b a", "a", "b"], ["x y", "y x", "x", "x x y"])[2:]
-    assert one > other
 
 
 def test_the_newer_spelling_and_a_default_prompt(bert: Encoder, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,7 +15,8 @@ import yaml
 
 from core.errors import UserError
 from core.worlds import requests
-from core.worlds.requests import PARTS, Catalogue, fill
+from core.worlds.base import PARTS
+from core.worlds.requests import Catalogue, fill
 
 FUNCTIONS = [
     {
@@ -49,12 +51,12 @@ def entry(language: str) -> dict[str, Any]:
     return {"language": language, "no_function": ["No."], "tools": tools, "values": values}
 
 
-def load(folder: Path, *entries: dict[str, Any]) -> Catalogue:
+def load(folder: Path, *entries: dict[str, Any], normal: Callable[[str], str] = str.casefold) -> Catalogue:
     (folder / "tools.json").write_text(json.dumps(FUNCTIONS), encoding="utf-8")
     paths = [folder / f"{number}.yaml" for number in range(len(entries))]
     for path, one in zip(paths, entries, strict=True):
         path.write_text(yaml.safe_dump(one, allow_unicode=True), encoding="utf-8")
-    return requests.load(folder / "tools.json", paths)
+    return requests.load(folder / "tools.json", paths, normal)
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +116,7 @@ def test_filling_drops_parts_and_keeps_bulgarian_euphony() -> None:
         ("values city", "moon", "not understood"), ("values city", ["a"], "at least five values"),
         ("values city", {"a": ["b"]}, "no pair"), ("tools shop reply", "{size}!", "put 'size' .* into .brackets"),
         ("tools shop requests", ["{city} {pieces} {size}"] * 3, "put 'size' .* into .brackets"),
+        ("tools shop reply", "{pieces}[ in {citty}], I see.", "names 'citty', but shop has"),
     ],
 )  # fmt: skip
 def test_a_file_that_does_not_fit(place: str, value: Any, message: str, tmp_path: Path) -> None:
@@ -127,10 +130,22 @@ def test_a_file_that_does_not_fit(place: str, value: Any, message: str, tmp_path
         load(tmp_path, changed)
 
 
+def test_a_value_must_occur_in_its_request_as_the_caller_compares_them(world: Catalogue, tmp_path: Path) -> None:
+    values, said = (("city", "Europe/Copenhagen"), ("pieces", 3)), "Kop 3 i Kopenhamn."
+    plain = load(tmp_path, entry("en"), entry("sv"), normal=lambda text: text.replace("ö", "o"))
+    assert plain.arguments("shop", values, "sv", said) == {"city": "Köpenhamn", "pieces": 3}
+    for other, text in ((world, said), (plain, said.lower())):
+        with pytest.raises(UserError, match="'Köpenhamn' of city does not occur"):
+            other.arguments("shop", values, "sv", text)
+
+
 def test_languages_that_do_not_fit_each_other(tmp_path: Path) -> None:
+    few = copy.deepcopy(entry("sv")["tools"])
+    del few["shop"]["requests"][-1]
     changes: list[tuple[str, Any, str]] = [
         ("values", {**entry("sv")["values"], "city": list("abcde")}, "share 0 values of 'city'"),
         ("tools", {"shop": entry("sv")["tools"]["shop"]}, "sv lacks a request for 'wake'"),
+        ("tools", few, "sv lacks a request for 'shop' that others have"),
     ]
     for name, value, message in changes:
         with pytest.raises(UserError, match=message):
@@ -142,6 +157,11 @@ def test_languages_that_do_not_fit_each_other(tmp_path: Path) -> None:
     fixed["tools"]["wake"]["requests"] = ["Wake me {on}"] * 3
     with pytest.raises(UserError, match="cannot leave out"):
         load(tmp_path, fixed).droppable("wake", 0)
+    other = entry("sv")
+    other["tools"]["shop"]["requests"][0] = "Köp {pieces}[, {size}] in {city}."
+    with pytest.raises(UserError, match="cannot leave out"):
+        load(tmp_path, entry("en"), other).droppable("shop", 0)
+    assert load(tmp_path, entry("en"), other).droppable("shop", 1) == ["city"]
 
 
 def test_solvers_that_understand_nothing(world: Catalogue) -> None:
@@ -157,3 +177,6 @@ def test_solvers_that_understand_nothing(world: Catalogue) -> None:
     assert requests.neighbour(asked, known, wordings, offered[1:]) is None
     assert requests.rule(asked, wordings, offered) == ("shop", {"city": "New York", "pieces": "3"})
     assert requests.rule("Buy in New York", wordings, offered) is None, "a required argument has no value"
+    properties = {"city": {"type": ["string", "null"]}, "pieces": {"type": ["null", "integer"]}, "size": {}}
+    either = [{"name": "shop", "parameters": {"properties": properties}}]
+    assert requests.rule(asked, wordings, either) == ("shop", {"city": "New York", "pieces": "3"})

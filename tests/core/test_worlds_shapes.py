@@ -64,13 +64,13 @@ def test_a_sheet_keeps_every_script_as_text(tmp_path: Path) -> None:
 
 def test_a_crowd_shows_everything_and_is_like_no_other_crowd() -> None:
     seeds = range(200)
-    crowd = shapes.crowd([""] * 200, seeds)
+    crowd = shapes.crowd(seeds)
     shown = [shapes.things(picture) for picture in crowd]
     assert {len(found) for found in shown} == {shapes.TOKENS}
     assert {thing for found in shown for _, thing in found} == {*shapes.KINDS.values()}
-    assert torch.equal(shapes.crowd(["a red circle"] * 200, seeds), crowd)
-    other = shapes.crowd([""] * 200, range(1000, 1200))
-    for embed in shapes.FEATURES.values():
+    assert torch.equal(shapes.crowd(seeds), crowd)
+    other = shapes.crowd(range(1000, 1200))
+    for embed in (shapes.object_counts, shapes.looks):
         alike, apart = (torch.cosine_similarity(embed(crowd), embed(some), dim=-1).mean() for some in (crowd, other))
         assert alike > 0.999
         assert abs(apart) < 0.1

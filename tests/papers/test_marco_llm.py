@@ -29,7 +29,9 @@ from core.experiment.entrypoint import entrypoint
 from core.experiment.paper import find
 from core.experiment.run import Run
 from core.files import read_json
+from core.models.embedding import cosines, load_encoder
 from core.models.loading import load
+from core.models.scratch import masked_lm
 from core.training.config import TrainingConfig
 from core.worlds import messages, numbers
 from papers.marco_llm import bitext, data, method, miniature, train, use
@@ -279,6 +281,16 @@ def test_the_filter_finds_most_of_the_noise_and_keeps_most_of_the_rest() -> None
     assert len(set(kept) & wrong) < 0.1 * len(wrong)
     assert len(set(kept) - wrong) > 0.8 * (len(noisy) - len(wrong))
     assert min(rejected["language"], rejected["similarity"]) > 30
+
+
+def test_similarity_by_name(tmp_path: Path) -> None:
+    for part in masked_lm(["a b c d"], pieces=0):
+        part.save_pretrained(tmp_path)
+    found, pair = bitext.similarity(str(tmp_path)), (["a b", "c"], ["c", "d a b"])
+    assert bitext.similarity(str(tmp_path)) is found, "an encoder is loaded once"
+    assert found(*pair) == cosines(load_encoder(tmp_path), *pair)
+    one, other = bitext.similarity("alignment")(["a b", "b a", "a", "b"], ["x y", "y x", "x", "x x y"])[2:]
+    assert one > other
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------
