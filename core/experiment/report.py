@@ -6,6 +6,7 @@ live in one file and a test can compare the numbers with the record.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib
 import importlib.util
@@ -13,7 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.errors import UserError
 from core.experiment.keys import in_repository
@@ -134,8 +135,11 @@ def effect_markdown(paper: Paper, record: Record, figure: str | None) -> str:
     check, verdict = judged(paper, record)[0]
     measured = f"{number(verdict.treatment)} against {number(verdict.control)}, " if verdict.control_name else ""
     sentence = f"**{prose(check.statement)}** {measured}{interval(verdict)}: {verdict.outcome}."
-    paper_lines, method_lines, test_lines = lines_to_read(paper)
-    read = f"{paper_lines:,} lines of Python, of which the idea (`method.py`) is {method_lines}; {test_lines} of tests."
+    lines = lines_to_read(paper)
+    read = (
+        f"{lines.python:,} lines of Python ({lines.code:,} without docstrings, comments and blank lines), of which the "
+        f"idea (`method.py`) is {lines.method}; {lines.tests} of tests."
+    )
     counts = f"Claims: {summary(paper, record)}. Checks of ours: {summary(paper, record, Check)}."
     image = f"![{effect_alternative(paper, record)}]({figure})" if figure else ""
     return "\n\n".join(part for part in (image, sentence, counts, read) if part)
@@ -152,14 +156,36 @@ def effect_alternative(paper: Paper, record: Record) -> str:
     return re.sub(r"[\[\]]", lambda mark: {"[": "(", "]": ")"}[mark[0]], told)
 
 
-def lines_to_read(paper: Paper) -> tuple[int, int, int]:
-    """Lines of Python of the paper, of its method, and of its tests."""
+class Lines(NamedTuple):
+    """How much there is to read: lines of Python of a paper, those of code in them, of its method, of its tests."""
+
+    python: int
+    code: int
+    method: int
+    tests: int
+
+
+def lines_to_read(paper: Paper) -> Lines:
+    """Lines of Python of the paper; of these the ones that are no docstring, comment or blank; method; tests."""
 
     def count(*paths: Path) -> int:
         return sum(len(path.read_text(encoding="utf-8").splitlines()) for path in paths if path.exists())
 
-    tests = ROOT / "tests" / "papers" / f"test_{paper.slug}.py"
-    return count(*paper.folder.glob("*.py")), count(paper.folder / "method.py"), count(tests)
+    own, tests = [*paper.folder.glob("*.py")], ROOT / "tests" / "papers" / f"test_{paper.slug}.py"
+    code = sum(lines_of_code(path.read_text(encoding="utf-8")) for path in own)
+    return Lines(count(*own), code, count(paper.folder / "method.py"), count(tests))
+
+
+def lines_of_code(source: str) -> int:
+    """Lines of Python that are not blank, no comment alone, and no string that stands by itself (documentation)."""
+    documented = {
+        line
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    lines = enumerate(map(str.strip, source.splitlines()), 1)
+    return sum(bool(line) and not line.startswith("#") and number not in documented for number, line in lines)
 
 
 def claims_markdown(paper: Paper, record: Record) -> str:

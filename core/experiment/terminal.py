@@ -159,7 +159,7 @@ def compare(papers: Sequence[Paper], costs: Sequence[str]) -> None:
             for paper, record in zip(papers, records, strict=True)
         ],
         "paper scale": costs,
-        "to read": ["{:,} lines, of which the method {}".format(*lines_to_read(paper)) for paper in papers],
+        "to read": ["{:,} lines, {:,} of code; the method {}".format(*lines_to_read(paper)) for paper in papers],
     }
     claims = [
         [_claim(claim, record, paper) for claim in paper.claims] for paper, record in zip(papers, records, strict=True)
@@ -231,13 +231,12 @@ def described(paper: Paper) -> dict[str, Any]:
     """A card with what was recorded of it."""
     record = recorded(paper)
     verdicts = {check.id: verdict for check, verdict in judged(paper, record)} if record else {}
-    python, method, tests = lines_to_read(paper)
     names = ("authors", "venue", "arxiv", "url", "summary", "official_code", "licence_note", "disclaimer", "extras")
     return {
         **{name: value for name, value in listed(paper).items() if name != "outcomes"},
         **{name: getattr(paper, name) for name in names},
         "seeds": record.seeds if record else paper.seeds,
-        "lines": {"python": python, "method": method, "tests": tests},
+        "lines": lines_to_read(paper)._asdict(),
         "claims": [_judged(claim, verdicts) for claim in paper.claims],
         "checks": [_judged(check, verdicts) for check in paper.checks],
     }

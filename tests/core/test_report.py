@@ -226,6 +226,13 @@ def test_the_site_s_own_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert not {"script"} & {tag for tag, _ in Tags(page).found}
 
 
+def test_lines_of_code_are_what_is_neither_said_of_it_nor_blank() -> None:
+    source = '"""What it is.\n\nAt length.\n"""\n\nA = 1  # one\n"""Of A."""\n\n\ndef f():\n    """Does."""\n'
+    source += '    # why\n    return """\n    # kept\n"""\n'
+    assert report.lines_of_code(source) == 5
+    assert report.lines_of_code("") == 0
+
+
 def test_a_newcomer_is_told_of_every_paper_what_to_bring() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     chosen = text[text.index("## Pick by what you want to do") : text.index("## The map")]
