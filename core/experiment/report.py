@@ -13,7 +13,9 @@ import importlib.util
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from io import StringIO
 from pathlib import Path
+from tokenize import COMMENT, generate_tokens
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.errors import UserError
@@ -184,8 +186,9 @@ def lines_of_code(source: str) -> int:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
     }
-    lines = enumerate(map(str.strip, source.splitlines()), 1)
-    return sum(bool(line) and not line.startswith("#") and number not in documented for number, line in lines)
+    tokens = (token for token in generate_tokens(StringIO(source).readline) if token.string.strip())
+    said = (token for token in tokens if token.type != COMMENT)
+    return len({line for token in said for line in range(token.start[0], token.end[0] + 1)} - documented)
 
 
 def claims_markdown(paper: Paper, record: Record) -> str:

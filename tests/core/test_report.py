@@ -229,7 +229,7 @@ def test_the_site_s_own_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_lines_of_code_are_what_is_neither_said_of_it_nor_blank() -> None:
     source = '"""What it is.\n\nAt length.\n"""\n\nA = 1  # one\n"""Of A."""\n\n\ndef f():\n    """Does."""\n'
     source += '    # why\n    return """\n    # kept\n"""\n'
-    assert report.lines_of_code(source) == 5
+    assert report.lines_of_code(source) == 5, "what stands in a string that is used is no comment"
     assert report.lines_of_code("") == 0
 
 
