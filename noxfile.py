@@ -33,7 +33,7 @@ EXPORT = (
 )
 EVERY = ("--all-groups", "--extra=narrations", "--extra=checkers")
 FULL = (*EVERY, "--no-group=site")  # which nothing that follows it takes back
-HERE = "not gpu and not hub and not site"
+HERE = "not gpu and not site"
 # What differs between Python versions: types and dataclasses as they are inspected, command lines, processes and
 # signals, files, code objects, `ast`, Unicode tables. Numbers come from the same libraries in every version, so the
 # tests of models, training and metrics would say the same again, for minutes.
@@ -133,8 +133,9 @@ def site(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("slug", PAPERS, ids=PAPERS)
 def paper(session: nox.Session, slug: str) -> None:
-    """One paper, for who works on it: its own tests and its part of the contract, the slow ones too."""
-    pytest(session, f"tests/papers/test_{slug}.py", "tests/test_contract.py", "-k", f"{slug} or light", "-m", HERE)
+    """One paper, for who works on it: its own tests, its part of the contract and its record, the slow ones too."""
+    files = (f"tests/papers/test_{slug}.py", "tests/test_contract.py", "tests/test_evidence.py")
+    pytest(session, *files, "-k", f"{slug} or light", "-m", HERE)
 
 
 @nox.session
@@ -165,9 +166,3 @@ def bench(session: nox.Session) -> None:
 def gpu(session: nox.Session) -> None:
     """The tests that need an accelerator."""
     pytest(session, "-m", "gpu", needs=(*FULL, "--extra=gpu"))
-
-
-@nox.session
-def hub(session: nox.Session) -> None:
-    """Loads the real ids, for those who have a network."""
-    pytest(session, "-m", "hub", HF_HUB_OFFLINE="0")

@@ -17,7 +17,7 @@ ITEMS, SHOTS, BATCH = 40, 5, 16
 
 def measure() -> list[Comparison]:
     """Items per second; log-likelihoods have to agree."""
-    from core.inference.generation import score_choices
+    from core.inference.scoring import score_choices
     from core.models.loading import load
 
     contexts, choices = items()

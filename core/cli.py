@@ -295,6 +295,8 @@ def _reproduce(options: argparse.Namespace) -> None:
 
         if options.all or options.record:
             raise UserError("--quick looks at one paper and records nothing: leave --all and --record out.")
+        if options.preset != "tiny" or options.seeds or options.executor != "here" or options.slurm:
+            raise UserError("--quick is the tiny scale, one seed, here: leave --preset, --seeds and --executor out.")
         quick(find(options.slug), out=options.out, jobs=options.jobs, quiet=options.quiet)
         return
     if options.slurm and options.executor == "here":

@@ -283,31 +283,6 @@ def gather_objects(value: Any) -> list[Any]:
     return gathered
 
 
-def gather_metrics(sums: dict[str, float], weight: float) -> dict[str, float]:
-    """Weighted means over ranks: each rank gives its sums and how much they are sums of.
-
-    Args:
-        sums: Sum of each metric over this rank's items; the same keys on every rank.
-        weight: Number of items on this rank.
-
-    Returns:
-        Sum over ranks divided by the number of items over ranks (NaN if there are none).
-    """
-    everything = gather_objects((sums, weight))
-    total = sum(weight for _, weight in everything)
-    return {key: sum(part[key] for part, _ in everything) / total if total else float("nan") for key in sums}
-
-
-@contextlib.contextmanager
-def main_first() -> Iterator[None]:
-    """Rank zero runs the block before the others do (downloads, cached conversions)."""
-    if not is_main():
-        barrier()
-    yield
-    if is_main():
-        barrier()
-
-
 def launch_cpu(fn: Callable[..., Any], nprocs: int, *args: Any, timeout: float = 120.0) -> list[Any]:
     """Run `fn(*args)` in several fresh CPU processes that form one gloo group.
 

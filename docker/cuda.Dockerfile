@@ -14,7 +14,7 @@ RUN pip install --no-cache-dir uv==0.13.9
 # What is required changes less often than the code, and is kept between builds.
 WORKDIR /papers
 COPY pyproject.toml requirements.lock ./
-RUN uv pip install --system --no-cache --constraints requirements.lock --requirements pyproject.toml --extra gpu --group weights
+RUN uv pip install --system --no-cache --constraints requirements.lock --requirements pyproject.toml --extra gpu --extra rl --group weights
 
 COPY . .
 RUN uv pip install --system --no-cache --no-deps --editable .

@@ -307,7 +307,7 @@ def test_the_scoreboard_is_in_step() -> None:
 
 
 def documented_commands() -> Iterator[tuple[str, str]]:
-    for page in [ROOT / "README.md", *(ROOT / "papers").glob("*/README.md")]:
+    for page in [ROOT / "README.md", *(ROOT / "papers").glob("*/README.md"), *(ROOT / "docs").glob("**/*.md")]:
         text = page.read_text(encoding="utf-8").replace("\\\n", " ")
         for block in re.findall(r"^```bash\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
             for line in block.splitlines():

@@ -16,15 +16,12 @@ from core.experiment import paper as cards
 from core.experiment.config import to_dict, with_variant
 from core.experiment.paper import Claim
 from core.experiment.report import generated, judged
-from core.experiment.results import TRIVIAL, Record, in_place, is_identity, judge, judge_all, recorded
+from core.experiment.results import TRIVIAL, Record, in_place, is_identity, judge, judge_all, recorded, records
 from core.experiment.run import ROOT
 
 SLUGS = cards.slugs()
-# Recorded before null arms, premises and trivial solvers were asked for; each leaves the list when it is redone.
-OLD_FORM: frozenset[str] = frozenset()
 
 every_paper = pytest.mark.parametrize("slug", SLUGS)
-every_new_paper = pytest.mark.parametrize("slug", [slug for slug in SLUGS if slug not in OLD_FORM])
 
 
 @cache
@@ -59,19 +56,19 @@ def test_the_card_is_coherent(slug: str) -> None:
         assert claim.reported, claim.id
 
 
-@every_new_paper
+@every_paper
 def test_the_effect_can_be_broken_on_purpose(slug: str) -> None:
     assert any(claim.null for claim in cards.find(slug).claims), "no claim has a null arm"
 
 
-@every_new_paper
+@every_paper
 def test_a_claim_says_when_an_effect_is_absent(slug: str) -> None:
     for check in cards.find(slug).judged:
         scaled_out = isinstance(check, Claim) and check.out_of_scale
         assert scaled_out or check.keeps or check.size > 0 or check.smallest > 0, check.id
 
 
-@every_new_paper
+@every_paper
 def test_arms_differ_at_every_preset(slug: str) -> None:
     """Nor does any other pair of variants resolve to the same configuration."""
     settings = importlib.import_module(f"papers.{slug}.config")
@@ -83,12 +80,15 @@ def test_arms_differ_at_every_preset(slug: str) -> None:
 
 @every_paper
 def test_verdicts_follow_from_the_measurements(slug: str) -> None:
-    paper, record = cards.find(slug), record_of(slug)
-    assert [verdict.claim for verdict in record.verdicts] == [check.id for check in paper.judged]
-    for stored, again in zip(record.verdicts, judge_all(paper, record.measurements), strict=True):
-        assert again.outcome == stored.outcome, stored.claim
-        assert again.difference == pytest.approx(stored.difference), stored.claim
-        assert again.low == pytest.approx(stored.low), stored.claim
+    """At every scale that is recorded."""
+    paper = cards.find(slug)
+    for record in records(paper):
+        assert set(record.measurements) == set(paper.variants)
+        assert [verdict.claim for verdict in record.verdicts] == [check.id for check in paper.judged]
+        for stored, again in zip(record.verdicts, judge_all(paper, record.measurements), strict=True):
+            assert again.outcome == stored.outcome, stored.claim
+            assert again.difference == pytest.approx(stored.difference), stored.claim
+            assert again.low == pytest.approx(stored.low), stored.claim
 
 
 @every_paper
@@ -107,7 +107,7 @@ def test_no_claim_comes_out_with_the_null_in_its_place(slug: str) -> None:
             assert outcome not in ("reproduced", "smaller than claimed"), f"{check.id}: {check.null} passes as well"
 
 
-@every_new_paper
+@every_paper
 def test_solvers_that_know_nothing_stand_beside_the_numbers(slug: str) -> None:
     metrics = {
         name
@@ -118,7 +118,7 @@ def test_solvers_that_know_nothing_stand_beside_the_numbers(slug: str) -> None:
     assert any(name.startswith(TRIVIAL) for name in metrics)
 
 
-@every_new_paper
+@every_paper
 def test_the_equations_point_at_code_that_runs(slug: str, smoke: Callable[[str], Any]) -> None:
     page = (ROOT / "papers" / slug / "README.md").read_text(encoding="utf-8")
     section = re.search(r"^## Equations\n(.*?)^## ", page, re.DOTALL | re.MULTILINE)
@@ -137,8 +137,6 @@ def test_the_page_is_in_step_with_the_record(slug: str) -> None:
         assert match, f"the page lacks the markers of {name}"
         if record is not None:
             assert match[1] == generated(paper, record)[name] + "\n"
-    if record is not None:
-        assert set(record.measurements) == set(paper.variants)
 
 
 @every_paper

@@ -14,7 +14,6 @@ Five rules in the order of what they cost; a pair is counted under the first tha
 
 from __future__ import annotations
 
-import itertools
 import math
 import random
 import unicodedata
@@ -31,8 +30,6 @@ Rule = Literal["same", "duplicate", "length", "language", "similarity"]
 Identify = Callable[[Sequence[str]], Sequence[str]]
 Similarity = Callable[[Sequence[str], Sequence[str]], Sequence[float]]
 RULES: tuple[Rule, ...] = get_args(Rule)
-# Those that need nothing but the pairs.
-PLAIN_RULES = RULES[:3]
 
 
 @dataclass(frozen=True)
@@ -226,15 +223,3 @@ def spoilt(pairs: Sequence[Pair], share: float, draw: random.Random) -> list[Pai
         (source, draw.choice(pairs)[draw.random() < 0.5] if draw.random() < share else target)
         for source, target in pairs
     ]
-
-
-def choose_threshold(clean: Sequence[float], noisy: Sequence[float]) -> float:
-    """The similarity at which most pairs of a labelled development set are judged right.
-
-    Args:
-        clean: Similarities of true translations.
-        noisy: Similarities of wrong ones, as many in proportion as the filter will meet.
-    """
-    ordered = sorted({*clean, *noisy})
-    cuts = [(low + high) / 2 for low, high in itertools.pairwise(ordered)] or ordered
-    return max(cuts, key=lambda cut: sum(score >= cut for score in clean) + sum(score < cut for score in noisy))

@@ -258,7 +258,7 @@ def render_plan(result: Plan, width: int = 110) -> str:
                 sizes = (memory.weights, memory.gradients, memory.optimizer, memory.activations, memory.total)
                 table.add_row(
                     f"{'*' if memory.strategy in marked else ' '} {memory.strategy}",
-                    *(_gigabytes(size) for size in sizes),
+                    *(gigabytes(size) for size in sizes),
                     "yes" if memory.fits else "no",
                     f"{memory.needs:,} GPU{'s' if memory.needs > 1 else ''}" if memory.needs else "-",
                 )
@@ -297,7 +297,8 @@ def _print_counts(terminal: Any, cost: Cost, result: Plan) -> None:
     terminal.print(f"  micro-batch {', '.join(details)}")
 
 
-def _gigabytes(size: float) -> str:
+def gigabytes(size: float) -> str:
+    """Bytes as `2.35` or `1,234.5` gigabytes."""
     return f"{size / 1e9:,.1f}" if size >= 1e10 else f"{size / 1e9:.2f}"
 
 

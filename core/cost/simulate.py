@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from core.cost.plan import GPUS, RESERVED
+from core.cost.plan import GPUS, RESERVED, gigabytes
 from core.cost.steps import Simulation
 from core.errors import UserError
 
@@ -183,7 +183,7 @@ def _evaluate(simulation: Simulation, evaluate: Callable[[Any], object]) -> Step
 def _step(name: str, how: str, memory: Memory, formula: float | None = None) -> Step:
     peak = memory.peak
     largest = tuple(
-        f"{_gigabytes(t.nbytes)} GB {t.shape} {t.dtype}, {t.made_by}{f' at {t.line}' if t.line else ''}"
+        f"{gigabytes(t.nbytes)} GB {t.shape} {t.dtype}, {t.made_by}{f' at {t.line}' if t.line else ''}"
         for t in peak.largest
     )
     kinds = {kind: peak.kinds.get(kind, 0.0) for kind in KINDS}
@@ -306,21 +306,17 @@ def _processes(world: int) -> Iterator[None]:
 def render(steps: Sequence[Step], gpu: str) -> str:
     """The steps as plain text for a terminal."""
     room = GPUS[gpu.lower()][1] * 1e9 * (1 - RESERVED)
-    lines = [f"Simulated on fake tensors; a {gpu.upper()} has room for {_gigabytes(room)} GB."]
+    lines = [f"Simulated on fake tensors; a {gpu.upper()} has room for {gigabytes(room)} GB."]
     for step in steps:
-        parts = [f"{kind} {_gigabytes(size)}" for kind, size in step.kinds.items() if size >= 5e6]
+        parts = [f"{kind} {gigabytes(size)}" for kind, size in step.kinds.items() if size >= 5e6]
         counted = "" if step.formula is None else f" ({step.formula:.3e} by the formula, without recomputation)"
         lines += [
             "",
             f"{step.name}: {step.how}",
-            f"  GB on each GPU  {_gigabytes(step.peak)}: {'fits' if step.fits(gpu) else 'DOES NOT FIT'} "
+            f"  GB on each GPU  {gigabytes(step.peak)}: {'fits' if step.fits(gpu) else 'DOES NOT FIT'} "
             f"({', '.join(parts)})",
             f"  peak in         {step.where}",
             f"  FLOPs           {step.flops:.3e}{counted}",
             *(f"  {'largest then    ' if not number else ' ' * 16}{text}" for number, text in enumerate(step.largest)),
         ]
     return "\n".join(lines)
-
-
-def _gigabytes(size: float) -> str:
-    return f"{size / 1e9:,.1f}" if size >= 1e10 else f"{size / 1e9:.2f}"

@@ -267,7 +267,7 @@ def _memory_is_full(error: Exception) -> str | None:
 
 # Modules of the extras, where their names are not those of the packages.
 _EXTRAS = {
-    "liger_kernel": "gpu", "bitsandbytes": "gpu", "deepspeed": "deepspeed", "submitit": "cluster",
+    "liger_kernel": "gpu", "bitsandbytes": "gpu", "deepspeed": "deepspeed", "submitit": "cluster", "trl": "rl",
     "tensorboard": "trackers", "wandb": "trackers", "trackio": "trackers",
 }  # fmt: skip
 

@@ -311,6 +311,12 @@ def _settings_markdown(paper: Paper) -> str:
     return f"Settings tried on development data, by arm ([ledger](results/settings.jsonl)): {shown}."
 
 
+def replicated(paper: Paper) -> tuple[int, int] | None:
+    """How many outcomes were the same with fresh seeds, of how many; None where that was not done."""
+    found = read_json(paper.folder / "results" / "replication.json")
+    return (sum(row["agrees"] for row in found["rows"]), len(found["rows"])) if found else None
+
+
 def _replication_markdown(paper: Paper) -> str:
     found = read_json(paper.folder / "results" / "replication.json")
     if not found:
@@ -430,7 +436,8 @@ def scoreboard_markdown(before: str = "") -> str:
     Args:
         before: The text that holds the present scoreboard; papers that cannot be imported keep their rows.
     """
-    lines = ["| paper | family | what it does | claims | outcomes | minutes |", "|---|---|---|---|---|---:|"]
+    heading = "| paper | family | what it does | claims | outcomes | again | minutes |"
+    lines = [heading, "|---|---|---|---|---|---|---:|"]
     rows: list[tuple[str, str]] = []
     papers = {paper.slug: paper for paper in discover()}
     for slug in slugs():
@@ -444,13 +451,17 @@ def scoreboard_markdown(before: str = "") -> str:
         symbols = " ".join(SYMBOLS[v.outcome] for v in verdicts)
         line = (
             f"| [{paper.slug}](papers/{paper.slug}/README.md) ({paper.year}) | {paper.family} | {prose(paper.summary)} "
-            f"| {share} | {symbols} | {minutes(paper, record)} |"
+            f"| {share} | {symbols} | {'{} of {}'.format(*again) if (again := replicated(paper)) else '–'} "
+            f"| {minutes(paper, record)} |"
         )
         rows.append((paper.family, line))
     order = {family: place for place, family in enumerate(FAMILIES)}
     rows.sort(key=lambda row: order.get(row[0], len(order)))
     legend = ", ".join(f"{symbol} {outcome}" for outcome, symbol in SYMBOLS.items())
-    told = f"Claims reproduced of those put to the test, and one symbol a claim: {legend}."
+    told = (
+        f"Claims reproduced of those put to the test, and one symbol a claim: {legend}. Again: outcomes of claims and "
+        "checks that were the same with seeds never used before, where that was done."
+    )
     return "\n".join([*lines, *(line for _, line in rows), "", told, "", totals(papers.values())])
 
 
@@ -486,7 +497,12 @@ def totals(papers: Iterable[Paper]) -> str:
     )
     hours = sum(record.minutes for _, record in recorded_papers) / 60
     counts = f"of their claims {claims}; of our checks {checks}"
-    return f"All {len(recorded_papers)} recorded papers: {counts}. Their records took {hours:.1f} hours in all."
+    again = [counted for paper, _ in recorded_papers if (counted := replicated(paper))]
+    same, of = (sum(side) for side in zip(*again, strict=True)) if again else (0, 0)
+    return (
+        f"All {len(recorded_papers)} recorded papers: {counts}. Their records took {hours:.1f} hours in all. "
+        f"{len(again)} of them were replicated: {same} of {of} outcomes were the same again."
+    )
 
 
 def summary(paper: Paper, record: Record, kind: type[Check] = Claim) -> str:

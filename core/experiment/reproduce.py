@@ -69,8 +69,10 @@ def reproduce(
             the user's to mend; the other cells and papers are finished first.
         CellError: If a cell failed for another reason.
     """
-    if record and (preset != "tiny" or any(set(seeds or paper.seeds) != set(paper.seeds) for paper in papers)):
-        raise UserError("--record keeps the tiny scale with the paper's own seeds: leave --preset and --seeds out.")
+    if record and preset == "smoke":
+        raise UserError("--record keeps no smoke run, which measures nothing: leave --preset out, or name another one.")
+    if record and preset == "tiny" and any(set(seeds or paper.seeds) != set(paper.seeds) for paper in papers):
+        raise UserError("--record keeps the tiny scale with the paper's own seeds: leave --seeds out.")
     hide_library_bars()
     problems: list[str] = []
     grids = {}
@@ -278,11 +280,13 @@ def _record(paper: Paper, result: Record) -> None:
 
     for place in (ROOT, paper.folder, paper.folder / "results"):
         sweep(place)
-    result.save(paper.folder / "results" / "tiny.json")
-    figure = report.save_figure(paper, result, paper.folder / "results" / "tiny.svg")
-    page = report.update_page(paper, result)
-    report.update_scoreboard()
-    print(f"recorded: {page}, {figure}", flush=True)
+    path = paper.folder / "results" / f"{result.preset}.json"
+    result.save(path)
+    figure = report.save_figure(paper, result, path.with_suffix(".svg"))
+    if result.preset == "tiny":  # other scales have their cards on the site
+        path = report.update_page(paper, result)
+        report.update_scoreboard()
+    print(f"recorded: {path}, {figure}", flush=True)
 
 
 def _reasons(failures: Mapping[Cell, Reply]) -> list[str]:

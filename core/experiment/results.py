@@ -8,6 +8,7 @@ and scoreboard are drawn from it and from nothing else.
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -196,6 +197,13 @@ def recorded(paper: Paper, preset: str = "tiny") -> Record | None:
     """The committed record of a paper, or None when nothing has been recorded yet."""
     path = paper.folder / "results" / f"{preset}.json"
     return Record.load(path) if path.exists() else None
+
+
+def records(paper: Paper) -> list[Record]:
+    """What is recorded of a paper, the tiny scale first, then others in the order of its presets."""
+    presets = importlib.import_module(f"papers.{paper.slug}.config").PRESETS
+    return [found for preset in ("tiny", *(name for name in presets if name != "tiny"))
+            if (found := recorded(paper, preset))]  # fmt: skip
 
 
 def judge_all(paper: Paper, cells: Cells) -> tuple[Verdict, ...]:

@@ -16,7 +16,7 @@ from core.errors import UserError
 from core.experiment import ledger
 from core.experiment.paper import Check, Paper
 from core.experiment.reproduce import cells, measured
-from core.experiment.results import Outcome, Record, recorded
+from core.experiment.results import Outcome, Record, recorded, records
 from core.files import read_json_lines, write_json
 from core.printing import console
 
@@ -107,6 +107,7 @@ def replicate(
         with report.recording():
             write_json(paper.folder / "results" / "replication.json", content)
             report.update_page(paper, before)
+            report.update_scoreboard()
     return rows
 
 
@@ -167,7 +168,10 @@ def _print_rows(paper: Paper, rows: Sequence[Row], seeds: Sequence[int]) -> None
 
 
 def rejudge(paper: Paper) -> Record:
-    """Judge the recorded measurements under the present card; record, figure, page and scoreboard follow.
+    """Judge the recorded measurements under the present card; records, figures, page and scoreboard follow.
+
+    Returns:
+        The record of the tiny scale.
 
     Raises:
         UserError: Nothing is recorded, or the card names a variant that was not measured.
@@ -177,12 +181,18 @@ def rejudge(paper: Paper) -> Record:
     record = recorded(paper)
     if record is None:
         raise UserError(f"{paper.slug} has no record to judge: run `papers reproduce {paper.slug} --record` first.")
-    if missing := [variant for variant in paper.variants if variant not in record.measurements]:
-        raise UserError(f"The record of {paper.slug} lacks the variant {missing[0]!r}: reproduce it with --record.")
+    found = records(paper)
+    for one in found:
+        if missing := [variant for variant in paper.variants if variant not in one.measurements]:
+            raise UserError(
+                f"The record of {paper.slug} ({one.preset} scale) lacks the variant {missing[0]!r}: reproduce it with "
+                "--record."
+            )
     with report.recording():
-        record = record.judged(paper)
-        record.save(paper.folder / "results" / f"{record.preset}.json")
-        report.save_figure(paper, record, paper.folder / "results" / f"{record.preset}.svg")
-        report.update_page(paper, record)
+        for one in found:
+            path = paper.folder / "results" / f"{one.preset}.json"
+            one.judged(paper).save(path)
+            report.save_figure(paper, one.judged(paper), path.with_suffix(".svg"))
+        report.update_page(paper, record := record.judged(paper))
         report.update_scoreboard()
     return record

@@ -466,7 +466,7 @@ def environment() -> dict[str, Any]:
     return {
         "command": _command(json.loads(os.environ.get(COMMAND, "null")) or sys.argv),
         "commit": commit(),
-        "platform": platform.platform(terse=True),
+        "platform": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": os.cpu_count(),
         "gpus": gpus,

@@ -95,7 +95,7 @@ class Chat:
 
     def answer(self, items: Sequence[Asked], max_new_tokens: int = 32) -> list[str]:
         """Answers to questions: the likeliest choice where there are choices, otherwise what the model writes."""
-        from core.inference.generation import score_choices
+        from core.inference.scoring import score_choices
 
         turns = [[{"role": "user", "content": item.prompt}] for item in items]
         opened = [turn for item, turn in zip(items, turns, strict=True) if not item.choices]

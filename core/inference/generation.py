@@ -22,12 +22,9 @@ from torch import Tensor
 from core.distributed import path_of
 from core.errors import UserError
 from core.inference.scoring import (
-    ChoiceScore,
     Progress,
     alike,
     evaluating,
-    log_likelihoods,
-    score_choices,
     without_router_logits,
 )
 from core.models.flops import layers_of
@@ -37,8 +34,6 @@ from core.models.tokenization import Prompt, prompt_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-__all__ = ["ChoiceScore", "generate", "log_likelihoods", "score_choices"]
 
 # What has been seen of models, by attention implementation, adapter and way.
 _SEEN: WeakKeyDictionary[torch.nn.Module, dict[Any, bool]] = WeakKeyDictionary()

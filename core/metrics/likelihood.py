@@ -17,11 +17,6 @@ def perplexity(log_likelihood: float, tokens: int) -> float:
     return math.exp(mean) if mean < 709 else math.inf
 
 
-def bits_per_character(log_likelihood: float, text: str) -> float:
-    """Bits per Unicode code point of a text whose log-likelihood (nats) is given."""
-    return -log_likelihood / math.log(2) / _positive(len(text), "characters")
-
-
 def bits_per_byte(log_likelihood: float, text: str) -> float:
     """Bits per UTF-8 byte of a text whose log-likelihood (nats) is given."""
     return -log_likelihood / math.log(2) / _positive(len(text.encode()), "bytes")

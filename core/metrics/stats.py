@@ -56,11 +56,9 @@ __all__ = [
     "pearson",
     "permutation_test",
     "seeds_needed",
-    "sign_flip",
     "spearman",
     "standard_error",
     "steiger_z",
-    "verdict",
 ]
 
 Better = Literal["higher", "lower", "equal"]
@@ -133,27 +131,6 @@ def outcome(
     return "absent" if s > 0 and -s <= low and high <= s else "undecided"
 
 
-def verdict(
-    interval: Interval | tuple[float, float], better: Better = "higher", margin: float = 0.0
-) -> Literal["reproduced", "not reproduced", "contradicted"]:
-    """The verdict on a claim, from the interval of the difference treatment minus control.
-
-    `higher`: the interval must lie above `margin`; `lower`: below `-margin`; `equal`: inside `±margin`. It is
-    *contradicted* when the interval lies wholly on the other side (for `equal`: wholly outside), else *not
-    reproduced*. An interval that cannot be computed decides nothing.
-    """
-    low, high = (interval.low, interval.high) if isinstance(interval, Interval) else interval
-    if better == "lower":
-        low, high = -high, -low
-    elif better == "equal":
-        if -margin <= low and high <= margin:
-            return "reproduced"
-        return "contradicted" if low > margin or high < -margin else "not reproduced"
-    if low > margin:
-        return "reproduced"
-    return "contradicted" if high < margin else "not reproduced"
-
-
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     """Holm's step-down adjustment: reject where the adjusted p lies below the family-wise error rate.
 
@@ -201,39 +178,6 @@ def steiger_z(r12: float, r13: float, r23: float, n: int) -> Test:
         raise ValueError(f"Correlations {r12}, {r13}, {r23} cannot belong to three variables.")
     z = (math.atanh(r12) - math.atanh(r13)) * math.sqrt(n - 3) / math.sqrt(2 - 2 * covariance)
     return Test(z, float(2 * _stats.norm.sf(abs(z))))
-
-
-def sign_flip(
-    differences: Sequence[float] | np.ndarray, n: int = 10_000, seed: int = 0, alternative: Alternative = "two-sided"
-) -> Test:
-    """Paired permutation test: is the mean of paired differences zero?
-
-    Under the null the sign of every difference is a coin flip. Up to 16 differences all patterns are enumerated and
-    the p-value is exact; above, `n` random ones are drawn and the observed one is counted among them, so that p is
-    never 0 (Phipson and Smyth 2010).
-
-    Args:
-        differences: Shape [units].
-        n: Number of random patterns.
-        seed: Seed of the patterns.
-        alternative: `greater` tests a positive mean.
-    """
-    values = finite(differences, dimensions=1)
-    exact = values.size <= _EXACT
-    if exact:
-        bits = (np.arange(1 << values.size)[:, None] >> np.arange(values.size)) & 1
-    else:
-        bits = np.random.default_rng(seed).integers(0, 2, (n, values.size), dtype=np.int8)
-    means = (1 - 2 * bits) @ values / values.size
-    observed = float(values.mean())
-    slack = 1e-12 * float(np.abs(values).max())  # sums in another order must still tie
-    extreme = {
-        "two-sided": np.abs(means) >= abs(observed) - slack,
-        "greater": means >= observed - slack,
-        "less": means <= observed + slack,
-    }[alternative]
-    count = int(extreme.sum())
-    return Test(observed, count / len(means) if exact else (count + 1) / (n + 1))
 
 
 def permutation_test(

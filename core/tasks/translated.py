@@ -153,26 +153,6 @@ class PromptedModel:
         return (min(100.0, float(number[0])) if number else 0.0), answer.strip()
 
 
-def keeping_quotes(text: str, translate: Callable[[str], str]) -> str:
-    """The translation of a text in which what stands in double quotation marks comes back unchanged.
-
-    Raises:
-        UserError: The translation is empty, or lost a quotation.
-    """
-    quoted = re.findall(r'"[^"]*"', text)
-    shielded = text
-    for index, part in enumerate(quoted):
-        shielded = shielded.replace(part, f"[[{index}]]", 1)
-    result = translate(shielded)
-    if not result.strip():
-        raise UserError(f"The translation of {text!r} is empty.")
-    for index, part in enumerate(quoted):
-        if f"[[{index}]]" not in result:
-            raise UserError(f"The translation of {text!r} lost the quoted text {part}.")
-        result = result.replace(f"[[{index}]]", part, 1)
-    return result
-
-
 def aligned_rows(
     paths: Mapping[str, str | Path], text: str, same: Sequence[str]
 ) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:

@@ -351,46 +351,6 @@ def trivial(parts: Sequence[Segment], metric: SentenceMetric = "chrf++") -> dict
     return {name: sentence_scores(parts, texts, metric) for name, texts in outputs.items()}
 
 
-def source_gains(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, parts: Sequence[S], prompt: Callable[[S], str]
-) -> dict[str, float]:
-    """`{"de-en/17": bits per byte}` by which the true source makes a reference cheaper than the next segment's does.
-
-    Zero for a model that ignores what it is to translate, and above zero long before its translations are right.
-
-    Args:
-        model: A causal language model.
-        tokenizer: Its tokenizer.
-        parts: At least two of each direction.
-        prompt: As in :func:`translate`; it must not look at the reference.
-
-    Raises:
-        UserError: A direction has a single segment.
-    """
-    from core.inference.scoring import log_likelihoods
-    from core.metrics.likelihood import bits_per_byte
-
-    by_direction: dict[str, list[S]] = defaultdict(list)
-    for part in parts:
-        by_direction[part.direction].append(part)
-    if single := [name for name, group in by_direction.items() if len(group) < 2]:
-        raise UserError(f"The direction {single[0]} has one sentence: give at least two, to compare the sources.")
-    begin, ordered = tokenizer.bos_token or "", [part for group in by_direction.values() for part in group]
-    contexts: list[str] = []
-    texts: list[str] = []
-    for group in by_direction.values():
-        for place, part in enumerate(group):
-            for shown in (part, group[(place + 1) % len(group)]):
-                contexts.append(begin + prompt(shown))
-                texts.append(" " + part.target_text)
-    found = [
-        bits_per_byte(score.log_likelihood, text.strip())
-        for score, text in zip(log_likelihoods(model, tokenizer, contexts, texts), texts, strict=True)
-    ]
-    pairs = zip(ordered, found[::2], found[1::2], strict=True)
-    return {part.id: wrong - right for part, right, wrong in pairs}
-
-
 def matrix(scores: Mapping[str, float], languages: Sequence[str], title: str = "", digits: int = 1) -> str:
     """A table of `{"de-en": score}`: rows translate from, columns into."""
     lines = [f"{title:10s}" + "".join(f"{code:>10s}" for code in languages)]

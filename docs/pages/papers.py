@@ -15,13 +15,12 @@ import langcodes
 from core.errors import UserError
 from core.experiment.paper import DEEDS, FAMILIES, Check, Claim, Paper, discover
 from core.experiment.report import SYMBOLS, effect_alternative, interval, judged, number, prose
-from core.experiment.results import OUTCOMES, Record, Verdict, recorded
+from core.experiment.results import OUTCOMES, Record, Verdict, recorded, records
 from core.text.languages import language
 from core.text.languages import name as language_name
 from docs.pages import drawings, source
 
 ROOT = Path(__file__).resolve().parents[2]
-PRESETS = ("tiny", "gpu", "paper")
 
 
 @dataclass(frozen=True)
@@ -65,10 +64,8 @@ def _codes(text: str) -> frozenset[str]:
 def results(paper: Paper) -> list[Result]:
     """All that was judged of a paper, claims first, at every scale that is recorded."""
     found = []
-    for preset in PRESETS:
-        record = recorded(paper, preset)
-        if record:
-            found += [Result(paper, record, check, verdict) for check, verdict in judged(paper, record)]
+    for record in records(paper):
+        found += [Result(paper, record, check, verdict) for check, verdict in judged(paper, record)]
     return found
 
 

@@ -94,7 +94,7 @@ class Config:
     max_new_tokens: Annotated[int, Range(1)] = 64
     """Room for an answer, in training and when measured."""
     vllm: bool = False
-    """Sample in training through vLLM."""
+    """Sample in training through vLLM, in the same process: install it into this environment."""
 
     reading: TrainingConfig = field(
         default_factory=lambda: replace(_SCRATCH, steps=100, batch_size=128, learning_rate=3e-3, weight_decay=1.0)
@@ -131,7 +131,7 @@ TINY = Config()
 ORDER, UNSEEN = ("en", "zh", "de", "es", "fr", "ru", "ja", "bn"), ("sw", "te", "th")
 PAPER_SCALE = Config(
     base="Qwen/Qwen2.5-7B-Instruct", ks=(1, 2, 3, 4, 6, 8), languages=ORDER, unseen=UNSEEN, max_new_tokens=4096,
-    problems="problems.jsonl", vllm=True,
+    problems="problems.jsonl",
     tests=tuple(
         f"shanchen/{name}@{{code}}"
         for name in ("aime_2024_multilingual", "aime_2025_multilingual", "gpqa_diamond_mc_multilingual")

@@ -58,17 +58,6 @@ PAPER = Paper(
             premises=("english-skill", "taco-fits"),
         ),
         Claim(
-            id="curriculum-matters",
-            statement="Starting from a model that follows English instructions beats starting from one that has read "
-            "the same facts as statements.",
-            reported="Curriculum from an instruction-tuned model is part of the method (abstract); the paper reports "
-            "no ablation.",
-            **_MEASURED,
-            control="no_curriculum",
-            null="shuffled",
-            premises=("english-skill", "taco-fits", "no_curriculum-fits"),
-        ),
-        Claim(
             id="judge-grades",
             statement="GPT-4 grades the answers 8.24 (Nepali), 8.31 (Sanskrit), 8.52 (Persian), 8.30 (Maithili) of 10.",
             reported="Overall averages over the 80 Vicuna questions (official repository).",
@@ -88,6 +77,15 @@ PAPER = Paper(
         ),
     ),
     checks=(
+        Check(
+            id="curriculum-matters",
+            statement="Starting from a model that follows English instructions beats starting from one that has read "
+            "the same facts as statements.",
+            **_MEASURED,
+            control="no_curriculum",
+            null="shuffled",
+            premises=("english-skill", "taco-fits", "no_curriculum-fits"),
+        ),
         Check(
             id="understanding-matters",
             statement="With the instruction in English the chain is more accurate than without it, at equal tokens.",

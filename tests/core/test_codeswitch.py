@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from core.errors import UserError
-from core.tasks.translated import aligned_rows, keeping_quotes
+from core.tasks.translated import aligned_rows
 from core.text.codeswitch import CodeSwitcher, Unit, code_switched, code_switched_texts, replace_units, switch_units
 
 
@@ -51,16 +51,6 @@ def test_words_of_a_lexicon_are_found_longest_first() -> None:
     assert half("three apples and three") == half("three apples and three")
     assert len({half("three apples and three", draw).text for draw in range(20)}) > 2
     assert CodeSwitcher({}, 1.0)("— ... ?") == ("— ... ?", ())
-
-
-def test_quoted_text_is_not_translated() -> None:
-    assert keeping_quotes('say "hi" and "hi"', lambda text: f"dis {text[4:]}".replace("hi", "salut")) == (
-        'dis "hi" and "hi"'
-    )
-    with pytest.raises(UserError, match="lost the quoted"):
-        keeping_quotes('say "hi"', lambda text: "dis")
-    with pytest.raises(UserError, match="is empty"):
-        keeping_quotes("say", lambda text: " ")
 
 
 def test_files_of_one_benchmark_agree_in_all_but_the_text(tmp_path: Path) -> None:

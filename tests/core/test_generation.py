@@ -34,7 +34,8 @@ from transformers.modeling_outputs import CausalLMOutput
 
 from core.errors import UserError
 from core.inference import scoring
-from core.inference.generation import ChoiceScore, generate, log_likelihoods, score_choices
+from core.inference.generation import generate
+from core.inference.scoring import ChoiceScore, log_likelihoods, score_choices
 from core.models import loading
 from core.models.tokenization import IGNORED, completion_row, prompt_ids, train_bpe
 

@@ -441,13 +441,11 @@ def test_unspaced_scripts_count_characters():
 def test_likelihood_units():
     assert likelihood.perplexity(-2 * math.log(8), 2) == pytest.approx(8)
     assert likelihood.perplexity(-1e9, 1) == math.inf
-    assert likelihood.bits_per_character(-6 * math.log(2), "abc") == pytest.approx(2)
     assert likelihood.bits_per_byte(-6 * math.log(2), "да") == pytest.approx(1.5)
     assert likelihood.letter_bits(["ab"], ["a"]) == pytest.approx(math.log2(258 / 2))
     assert likelihood.letter_bits(["ab"], ["c", "b"]) == pytest.approx((math.log2(258) + math.log2(129)) / 2)
     for function, argument in [
         (likelihood.perplexity, 0),
-        (likelihood.bits_per_character, ""),
         (likelihood.bits_per_byte, ""),
     ]:
         with pytest.raises(ValueError, match="at least one"):

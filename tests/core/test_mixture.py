@@ -199,9 +199,7 @@ def test_word_alignment_finds_wrong_translations(code: str) -> None:
     scores = filtering.alignment_similarity()([s for s, _ in pairs], [t for _, t in pairs])
     good = [score for score, ok in zip(scores, right, strict=True) if ok]
     bad = [score for score, ok in zip(scores, right, strict=True) if not ok]
-    threshold = filtering.choose_threshold(good, bad)
-    assert sum(score >= threshold for score in good) > 0.8 * len(good)
-    assert sum(score < threshold for score in bad) > 0.8 * len(bad)
+    assert sorted(good)[len(good) // 5] > sorted(bad)[-len(bad) // 5], "a threshold lies between four fifths of both"
     assert 0 <= min(scores) <= max(scores) <= 1
 
 
@@ -213,7 +211,3 @@ def test_ibm_model_1_learns_the_dictionary() -> None:
     assert table["a", "ein"] > 0.9
     for word in ("the", "a", "book"):
         assert sum(p for (x, _), p in table.items() if x == word) == pytest.approx(1)
-
-
-def test_the_threshold_separates() -> None:
-    assert 0.4 < filtering.choose_threshold([0.8, 0.9, 0.7], [0.1, 0.4]) < 0.7

@@ -15,7 +15,8 @@ from transformers import GenerationConfig, LlamaConfig
 
 from core.errors import UserError
 from core.inference.chat import Chat
-from core.inference.generation import generate, score_choices
+from core.inference.generation import generate
+from core.inference.scoring import score_choices
 from core.models import loading, served
 from core.models.tokenization import train_bpe
 

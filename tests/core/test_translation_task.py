@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,7 +27,6 @@ from core.tasks.translation import (
     scorer,
     segments,
     sentence_scores,
-    source_gains,
     star,
     translate,
     translate_lines,
@@ -243,29 +241,6 @@ def test_an_official_test_without_a_network_names_the_way_out(monkeypatch: pytes
     monkeypatch.setattr(sacrebleu, "get_source_file", fails)
     with pytest.raises(UserError, match="sacrebleu -t wmt22 -l zh-en"):
         official_test("wmt22", "zh", "en")
-
-
-def test_the_gain_is_what_the_true_source_is_worth(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In bits per byte of the reference, against the next segment of the same direction."""
-    seen: list[tuple[str, str]] = []
-
-    def log_likelihoods(model: Any, tokenizer: Any, contexts: list[str], texts: list[str]) -> list[Any]:
-        seen.extend(zip(contexts, texts, strict=True))
-        right = {"<s>en: the red house\nde:": " das rote Haus", "<s>de: das rote Haus\nen:": " the red house"}
-        nats = [-1.0 if right.get(context) == text else -3.0 for context, text in seen[-len(contexts) :]]
-        return [SimpleNamespace(log_likelihood=value) for value in nats]
-
-    monkeypatch.setattr("core.inference.scoring.log_likelihoods", log_likelihoods)
-    parts = segments(ROWS, [("en", "de"), ("de", "en")])
-    tokenizer: Any = SimpleNamespace(bos_token="<s>")
-    gains = source_gains(tokenizer, tokenizer, parts, ask)
-    assert list(gains) == [part.id for part in parts]
-    assert gains["en-de/a"] == pytest.approx(2 / math.log(2) / len("das rote Haus"))
-    assert gains["en-de/b"] == 0
-    assert seen[1] == ("<s>en: the green tree over there\nde:", " das rote Haus")
-    assert seen[5] == ("<s>en: the red house\nde:", " ein Wort")
-    with pytest.raises(UserError, match="zh-en has one"):
-        source_gains(tokenizer, tokenizer, segments(ROWS[:1], [("zh", "en")]), ask)
 
 
 def test_a_matrix_has_a_row_for_each_source() -> None:

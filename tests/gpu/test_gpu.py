@@ -15,7 +15,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralFo
 from core.cost.simulate import simulate
 from core.cost.steps import Simulation, pretrained
 from core.experiment.run import Run
-from core.inference.generation import generate, score_choices
+from core.inference.generation import generate
+from core.inference.scoring import score_choices
 from core.models.tokenization import train_bpe
 from core.training.config import TrainingConfig
 from core.training.fit import fit
