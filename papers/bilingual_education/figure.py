@@ -23,7 +23,7 @@ def draw(record: Record) -> Figure:
     figure, panels = plt.subplots(1, len(PANELS), figsize=(11, 3.8), sharey=True)
     for axes, (metric, label) in zip(panels, PANELS.items(), strict=True):
         by_arm(axes, record, metric)
-        axes.set_xlabel(label)
+        axes.set(xlabel=label, xlim=(0.4, 0.8) if metric == "accuracy" else (0.0, 1.0))
     panels[0].legend(fontsize=8, loc="lower right")
     return figure
 
