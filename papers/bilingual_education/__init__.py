@@ -9,9 +9,8 @@ from core.experiment.paper import Check, Claim, Paper, Premise, public
 # Territories are drawn, with all that is asked about them and both answers; seeds draw the answers to learn from, and
 # wordings and mistakes everywhere. Less than three points of accuracy would change nobody's grade.
 _DRAWN: dict[str, Any] = {"unit": "territory", "smallest": 0.03}
-_LEARNT: dict[str, Any] = {**_DRAWN, "null": "by_lot", "premises": ("knows",)}
-# Two numbers of one grader: one that has learnt nothing is at chance in both, and below a good one's in either.
-_WITHIN = {**_LEARNT, "null": None}
+_SEEDS: dict[str, Any] = {"smallest": 0.03, "null": "by_lot", "premises": ("knows",)}
+_LEARNT: dict[str, Any] = {**_DRAWN, **_SEEDS}
 _BIAS = "Pre-trained models show significant bias: Spanglish is graded worse than English and Spanish (abstract; H1)."
 _BETTER = (
     "Fine-tuned with bilingual data, Llama 3.1 and Mistral NeMo are significantly better in all three languages "
@@ -36,10 +35,7 @@ PAPER = Paper(
                 statement=f"Tuned on 300 graded answers in English, Spanish and Spanglish, a grader is right more "
                 f"often about {name} answers than the same model untuned.",
                 reported=_BETTER,
-                metric=f"accuracy_{code}",
-                treatment="bilingual",
-                control="zero",
-                **_LEARNT,
+                metric=f"accuracy_{code}", treatment="bilingual", control="zero", **_LEARNT,
             )
             for code, name in reversed(_NAMES.items())
         ),
@@ -48,23 +44,15 @@ PAPER = Paper(
             statement="Tuned on Spanish answers alone, it is right more often about English ones than untuned.",
             reported="Llama-3.1-8B on the English test: 0.826 as it is, 0.960 tuned on 150 Spanish answers (output of "
             "the official notebook).",
-            metric="accuracy_en",
-            treatment="spanish",
-            control="zero",
-            **_LEARNT,
+            metric="accuracy_en", treatment="spanish", control="zero", **_LEARNT,
         ),
         *(
             Claim(
                 id=f"zero-shot-bias-{name.lower()}",
                 statement=f"Untuned, it is right less often about Spanglish answers than about the same in {name}.",
                 reported=_BIAS,
-                metric="accuracy_sp",
-                treatment="zero",
-                control="zero",
-                control_metric=f"accuracy_{code}",
-                better="lower",
-                premises=("untuned-ranks",),
-                **_DRAWN,
+                metric="accuracy_sp", treatment="zero", control="zero", control_metric=f"accuracy_{code}",
+                better="lower", premises=("untuned-ranks",), **_DRAWN,
             )
             for code, name in list(_NAMES.items())[:2]
         ),
@@ -78,67 +66,75 @@ PAPER = Paper(
     ),
     checks=(
         Check(
+            id="bilingual-narrows-gap",
+            statement="Tuned in all three, its best language is less ahead of its worst than untuned.",
+            metric="gap", treatment="bilingual", control="zero", better="lower", **_SEEDS,
+        ),
+        *(
+            Check(
+                id=f"beats-nearest-name-{name.lower()}",
+                statement=f"Tuned in all three, it is right more often about {name} answers than one who accepts what "
+                "is right of the fact with the nearest name.",
+                metric=f"accuracy_{code}", treatment="bilingual", control="bilingual",
+                control_metric=f"neighbour_{code}", **_LEARNT,
+            )
+            for code, name in _NAMES.items()
+        ),
+        Check(
             id="worst-language",
             statement="Tuned in all three, its worst language is better than that of the same tuned on as many "
             "English, or Spanish, answers.",
-            metric="worst", treatment="bilingual", control=("english", "spanish"), smallest=0.03, premises=("knows",),
-            null="by_lot",
+            metric="worst", treatment="bilingual", control=("english", "spanish"), **_SEEDS,
         ),
         Check(
             id="spanglish-worst-language",
             statement="So is the worst language of one that is tuned on Spanglish alone.",
-            metric="worst", treatment="spanglish", control=("english", "spanish"), smallest=0.03, premises=("knows",),
-            null="by_lot",
+            metric="worst", treatment="spanglish", control=("english", "spanish"), **_SEEDS,
+        ),
+        Check(
+            id="bilingual-mends-spanglish",
+            statement="Tuned in all three, it is right more often about Spanglish answers than tuned on as many "
+            "English ones.",
+            metric="accuracy_sp", treatment="bilingual", control="english", **_LEARNT,
         ),
         Check(
             id="english-loses-spanglish",
             statement="Tuned on English, it is right less often about Spanglish than about English.",
             metric="accuracy_sp", treatment="english", control="english", control_metric="accuracy_en",
-            better="lower", **_WITHIN,
+            better="lower", **_LEARNT,
         ),
         Check(
             id="spanish-loses-spanglish",
             statement="Tuned on Spanish, it is right less often about Spanglish than about Spanish.",
             metric="accuracy_sp", treatment="spanish", control="spanish", control_metric="accuracy_es",
-            better="lower", **_WITHIN,
+            better="lower", **_LEARNT,
         ),
         Check(
             id="more-answers",
             statement="With all answers in all three, three times as many, it is better on average.",
-            metric="mean", treatment="tripled", control="bilingual", smallest=0.03, premises=("knows",),
-            null="by_lot",
+            metric="mean", treatment="tripled", control="bilingual", **_SEEDS,
         ),
         Check(
-            id="untuned-rejects-other-languages",
+            id="untuned-rejects-spanglish",
             statement="Untuned, with one threshold for all, it rejects more acceptable Spanglish answers than English.",
             metric="rejected_sp", treatment="zero", control="zero", control_metric="rejected_en", **_DRAWN,
         ),
         Check(
-            id="bilingual-rejects-fewer",
-            statement="Tuned in all three, it rejects fewer acceptable Spanglish answers than tuned on as many English "
-            "ones.",
-            metric="rejected_sp", treatment="bilingual", control="english", better="lower", unit="territory",
-            smallest=0.03, premises=("knows",),
-        ),
-        Check(
-            id="tuned-rejects-alike",
-            statement="Tuned in all three, it rejects acceptable Spanglish answers as often as monolingual ones, "
-            "within ten points.",
-            metric="rejected_sp", treatment="bilingual", control="bilingual", control_metric="rejected_mono",
-            better="equal", size=0.1, unit="territory", premises=("knows",),
+            id="english-rejects-spanglish",
+            statement="So it does tuned on English.",
+            metric="rejected_sp", treatment="english", control="english", control_metric="rejected_en", **_LEARNT,
         ),
         Check(
             id="calibration-stays-at-home",
             statement="Tuned and calibrated on English, its probabilities are further from shares in Spanglish.",
-            metric="ece_sp", treatment="english", control="english", control_metric="ece_en", smallest=0.03,
-            premises=("knows",),
+            metric="ece_sp", treatment="english", control="english", control_metric="ece_en", **_SEEDS,
         ),
         Check(
             id="mixing-costs",
             statement="Tuned on English, it is right less often about English answers whose words are all replaced "
             "by Spanish ones.",
-            metric="mixed_100", treatment="english", control="english", control_metric="unmixed", better="lower",
-            **_WITHIN,
+            metric="mixed", treatment="english", control="english", control_metric="unmixed", better="lower",
+            **_LEARNT,
         ),
         Check(
             id="beyond-facts",
@@ -165,14 +161,13 @@ PAPER = Paper(
     official_code="https://github.com/asr9koa/Code-switching-lak",
     licence_note="The official code and data have no licence: they may be read from your own copy, not passed on. "
     "Llama 3.1 and Mistral NeMo: their own terms.",
-    seeds=(51, 52, 53, 54, 55),
-    minutes=12,
+    seeds=(61, 62, 63, 64, 65),
+    minutes=4,
 )  # fmt: skip
 
 __getattr__, __dir__, __all__ = public(
     __name__,
-    data=("leaked", "read_answers", "read_conditions"),
+    data=("Mixed", "Mixer", "leaked", "read_answers", "read_conditions"),
     graders=("EncoderGrader", "LanguageGrader", "load_grader"),
     method=("Answer", "calibrate", "condition", "disparity", "gap", "margins", "parse", "prompt", "training_rows"),
-    mixing=("Mixed", "Mixer"),
 )

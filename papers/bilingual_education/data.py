@@ -4,24 +4,28 @@
     csw_paper_data/final_test/final_spanglish_test.csv  1,000 answers
 
 Conditions are the same answers in other words, row by row. Questions are English in all of them.
+
+Code-mixed variants of a test are made by rule: `Mixer({"currency": "moneda"}, rate=0.5)("The currency of Germany")`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from random import Random
+from typing import Any, Literal, NamedTuple
 
 from core.corpora import adapted, read_rows
 from core.errors import UserError
+from core.text.codeswitch import CodeSwitcher, Unit, replace_units
 from papers.bilingual_education.method import ACCEPTABLE, UNACCEPTABLE, Answer
 
 # As our arms and the official files name the conditions.
 OFFICIAL: Mapping[str, str] = {"en": "english", "es": "spanish", "sp": "spanglish"}
 _FILES = {"train": "data_maibat/train_{}.csv", "dev": "data_maibat/dev_{}.csv", "final": "final_test/final_{}_test.csv"}
 Conditions = dict[str, list[Answer]]
-Part = Literal["train", "dev", "final"]
 
 
 def grade(text: str) -> str:
@@ -92,7 +96,9 @@ def named(sources: Sequence[str]) -> dict[str, str]:
     return {name: path for name, _, path in pairs}
 
 
-def official(folder: str | Path, part: Part, conditions: Sequence[str] = tuple(OFFICIAL)) -> Conditions:
+def official(
+    folder: str | Path, part: Literal["train", "dev", "final"], conditions: Sequence[str] = tuple(OFFICIAL)
+) -> Conditions:
     """A part of the unpacked official data; there is no Spanish one for development.
 
     Raises:
@@ -123,3 +129,67 @@ def equal_parts(conditions: Conditions) -> list[Answer]:
         conditions[names[turns.setdefault(one.question, len(turns)) % len(names)]][number]
         for number, one in enumerate(conditions[names[0]])
     ]
+
+
+# --- mixing by rule ---------------------------------------------------------------------------------------------------
+
+
+class Mixed(NamedTuple):
+    """A text in two languages."""
+
+    text: str
+    rate: float
+    """Share of its words that are of the other language, in [0, 1]."""
+    reachable: float
+    """The same if all that the lexicon knows were replaced."""
+
+
+@dataclass(frozen=True)
+class Mixer:
+    """Mixes texts; the same text is always mixed alike, and a higher rate replaces what a lower one does, and more.
+
+    A rate is the share of a mixed text's words that are of the other language. What a lexicon lacks cannot be replaced,
+    and phrases are replaced whole, so the rate that comes out stands beside every text. Nobody speaks so: real
+    code-mixing follows both grammars; this probes how a grader takes words of another language.
+
+    Attributes:
+        lexicon: Words or phrases of the texts' language, each with one or more translations.
+        rate: What is aimed at, in [0, 1]; it is passed by no more than half a unit.
+        seed: Of the order in which units are replaced, and of the choice among translations.
+    """
+
+    lexicon: Mapping[str, str | Sequence[str]]
+    rate: float = 0.5
+    seed: int = 0
+    switcher: CodeSwitcher = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Prepare the lexicon.
+
+        Raises:
+            UserError: The rate is no share, or the lexicon is empty.
+        """
+        if not 0 <= self.rate <= 1:
+            raise UserError(f"rate = {self.rate} is no share of words: give a number from 0 to 1.")
+        if not self.lexicon:
+            raise UserError("The lexicon is empty: give words with their translations.")
+        object.__setattr__(self, "switcher", CodeSwitcher(self.lexicon))
+
+    def __call__(self, text: str) -> Mixed:
+        """The text with units in the other language, in random order until another would go past the rate."""
+        rng = Random(f"{self.seed}/{text}")
+        units = self.switcher.units(text, rng)
+        order, chosen = rng.sample(units, len(units)), list[Unit]()
+        for unit in order:
+            now, then = (_rate(text, sorted(found)) for found in (chosen, [*chosen, unit]))
+            if abs(then - self.rate) > abs(now - self.rate) or now >= self.rate:
+                break
+            chosen.append(unit)
+        chosen.sort()
+        return Mixed(replace_units(text, chosen), _rate(text, chosen), _rate(text, units))
+
+
+def _rate(text: str, units: Sequence[Unit]) -> float:
+    foreign = sum(len(unit.translation.split()) for unit in units)
+    own = len(text.split()) - sum(unit.end - unit.start for unit in units)
+    return foreign / max(1, foreign + own)

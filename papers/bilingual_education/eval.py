@@ -19,11 +19,10 @@ from papers.bilingual_education.data import Conditions
 
 if TYPE_CHECKING:
     from papers.bilingual_education.graders import EncoderGrader, LanguageGrader
-    from papers.bilingual_education.method import Answer, Array, Calibration
+    from papers.bilingual_education.method import Answer, Calibration
     from papers.bilingual_education.miniature import Statement
 
 Units = dict[str, dict[str, float]]
-MONOLINGUAL = ("en", "es")
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
@@ -31,10 +30,8 @@ def evaluate(config: Config, run: Run) -> Measurement:
     from papers.bilingual_education.graders import load_grader
     from papers.bilingual_education.train import options, vectors
 
-    if config.grader == "encoder":
-        grader = load_grader(run.artifact, vectors(config, run))
-    else:
-        grader = load_grader(run.artifact, **options(config))
+    how = {"embed": vectors(config, run)} if config.grader == "encoder" else options(config)
+    grader = load_grader(run.artifact, **how)
     return official(config, grader) if config.data else tiny(config, grader)
 
 
@@ -59,6 +56,7 @@ def grade(grader: EncoderGrader | LanguageGrader, answers: Sequence[Answer], con
 def measured(tests: Conditions, graded: Mapping[str, Graded], calibration: Calibration) -> Measurement:
     """Every condition's numbers, how far apart they are, and units: an answer each, named by what it is about."""
     from papers.bilingual_education import method
+    from papers.bilingual_education.graders import accepted
 
     metrics: dict[str, float] = {}
     units: Units = {}
@@ -71,36 +69,21 @@ def measured(tests: Conditions, graded: Mapping[str, Graded], calibration: Calib
         metrics |= {f"{key}_{name}": value for key, value in found._asdict().items() if key != "answers"}
         right[name] = [a == b for a, b in zip(gold, given, strict=True)]
         units[f"accuracy_{name}"] = {one.id: float(r) for one, r in zip(answers, right[name], strict=True)}
-        units[f"rejected_{name}"] = {
-            one.id: 1.0 - r for one, r in zip(answers, right[name], strict=True) if one.grade == method.ACCEPTABLE
-        }
+        for key, grade in (("rejected", method.ACCEPTABLE), ("accepted", method.UNACCEPTABLE)):
+            units[f"{key}_{name}"] = {
+                one.id: 1.0 - r for one, r in zip(answers, right[name], strict=True) if one.grade == grade
+            }
         if margins is not None:
-            metrics |= sureness(name, calibration.probabilities(margins), answers)
+            metrics[f"ece_{name}"] = method.calibration_error(calibration.probabilities(margins), accepted(answers))
     accuracies = {name: metrics[f"accuracy_{name}"] for name in tests}
     metrics |= {"gap": method.gap(accuracies), "worst": min(accuracies.values()), "mean": fmean(accuracies.values())}
-    if {*MONOLINGUAL, "sp"} <= {*tests}:
-        for key in ("accuracy", "rejected"):
-            both = [units[f"{key}_{name}"] for name in MONOLINGUAL]
-            units[f"{key}_mono"] = {one: fmean(side[one] for side in both) for one in both[0]}
-            metrics[f"{key}_mono"] = fmean(units[f"{key}_mono"].values())
-        for name in MONOLINGUAL:
-            found_test = method.disparity(right[name], right["sp"])
-            table[f"{name}-sp"] = {
-                f"only {name} right": found_test.first_only, "only sp right": found_test.second_only,
-                "p (McNemar)": found_test.test.p, "difference": found_test.difference.estimate,
-                "low": found_test.difference.low, "high": found_test.difference.high,
-            }  # fmt: skip
+    for name in [one for one in tests if one != "sp" and "sp" in tests]:
+        test = method.disparity(right[name], right["sp"])
+        table[f"{name}-sp"] = {
+            f"only {name} right": test.first_only, "only sp right": test.second_only, "p (McNemar)": test.test.p,
+            "difference": test.difference.estimate, "low": test.difference.low, "high": test.difference.high,
+        }  # fmt: skip
     return Measurement({name: float(value) for name, value in metrics.items()}, units, {"disparities": table})
-
-
-def sureness(name: str, sure: Array, answers: Sequence[Answer]) -> dict[str, float]:
-    """How far probabilities are from shares, and the Brier score, of one condition."""
-    from papers.bilingual_education import method
-    from papers.bilingual_education.graders import accepted
-
-    right = accepted(answers)
-    error = method.calibration_error(sure, right)
-    return {f"ece_{name}": error, f"brier_{name}": float(np.mean((sure - right) ** 2))}
 
 
 # --- the miniature ----------------------------------------------------------------------------------------------------
@@ -123,9 +106,10 @@ def tiny(config: Config, grader: EncoderGrader | LanguageGrader) -> Measurement:
         own, numbers = beyond(config, grader, drawn["test"])
         units |= own
         metrics |= {name: fmean(values.values()) for name, values in own.items()} | numbers
-        units["unmixed"] = {key: units["accuracy_en"][key] for key in units["mixed_100"]}
-        metrics["unmixed"] = fmean(units["unmixed"].values())
-    metrics |= miniature.solvers(drawn["learn"], drawn["test"])
+    for name, nearest in miniature.neighbours(drawn["learn"], drawn["test"]).items():
+        units[f"neighbour_{name}"], metrics[f"neighbour_{name}"] = nearest, fmean(nearest.values())
+    metrics["trivial_neighbour"] = fmean(metrics[f"neighbour_{name}"] for name in tests)
+    metrics |= miniature.solvers(drawn["learn"], drawn["test"], config.prior)
     samples = [
         {"asked": one.question, "said": one.essay, "right": one.grade, "graded": said}
         for name, answers in tests.items()
@@ -137,24 +121,21 @@ def tiny(config: Config, grader: EncoderGrader | LanguageGrader) -> Measurement:
 def beyond(
     config: Config, grader: EncoderGrader | LanguageGrader, tested: Sequence[Statement]
 ) -> tuple[Units, dict[str, float]]:
-    """Units of the written questions in all conditions and of English answers mixed to several rates; and the rates."""
+    """Units of the written questions in all conditions and of English answers in Spanish words; their share."""
     from papers.bilingual_education import miniature
+
+    def right(answers: Sequence[Answer], name: str = "") -> dict[str, float]:
+        given = grade(grader, answers, config).grades
+        return {one.id + name: float(one.grade == said) for one, said in zip(answers, given, strict=True)}
 
     units: Units = {"science": {}}
     for name, every in miniature.science().items():
-        answers = every[: 2 * config.asked or None]
-        given = grade(grader, answers, config).grades
-        units["science"] |= {
-            f"{one.id} {name}": float(one.grade == said) for one, said in zip(answers, given, strict=True)
-        }
-    rates = {}
-    for rate in miniature.RATES:
-        key, pairs = f"mixed_{round(100 * rate)}", miniature.mixed(tested, rate)
-        answers = [answer for answer, _ in pairs]
-        given = grade(grader, answers, config).grades
-        units[key] = {one.id: float(one.grade == said) for one, said in zip(answers, given, strict=True)}
-        rates[f"{key}_rate"] = fmean(text.rate for _, text in pairs)
-    return units, rates
+        units["science"] |= right(every[: 2 * config.asked or None], f" {name}")
+    mixed = miniature.mixed(tested)
+    units["mixed"] = right([answer for answer, _ in mixed])
+    plain = {one.answer("en").id: one.answer("en") for one in tested}
+    units["unmixed"] = right([plain[key] for key in units["mixed"]])
+    return units, {"mixed_rate": fmean(text.rate for _, text in mixed)}
 
 
 # --- the official data ------------------------------------------------------------------------------------------------

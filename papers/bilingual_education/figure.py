@@ -1,8 +1,6 @@
-"""The figure of the page, drawn from the record alone: every arm in every condition, and what mixing costs."""
+"""The figure of the page, drawn from the record alone: how often every arm is right, and which way it errs."""
 
 from __future__ import annotations
-
-from statistics import fmean
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -17,48 +15,25 @@ ARMS = {
     "bilingual": "in all three, as many", "tripled": "in all three, all of them", "by_lot": "grades by lot (null)",
 }  # fmt: skip
 CONDITIONS = (("en", "English", "blue"), ("es", "Spanish", "orange"), ("sp", "Spanglish", "green"))
-MIXED = (
-    ("english", "tuned in English", "blue"),
-    ("spanish", "in Spanish", "orange"),
-    ("bilingual", "in all three", "grey"),
-)
-RATES = ("unmixed", "mixed_33", "mixed_67", "mixed_100")
+PANELS = {"accuracy": "answers graded rightly", "rejected": "right ones rejected", "accepted": "wrong ones accepted"}
 
 
 def draw(record: Record) -> Figure:
-    """Left: accuracy by condition. Right: of English answers, by the share of words that are Spanish."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.6), width_ratios=(1.4, 1))
-    by_arm(left, record)
-    by_rate(right, record)
+    """By condition: accuracy, false rejections, false acceptances."""
+    figure, panels = plt.subplots(1, len(PANELS), figsize=(11, 3.8), sharey=True)
+    for axes, (metric, label) in zip(panels, PANELS.items(), strict=True):
+        by_arm(axes, record, metric)
+        axes.set(xlabel=label, xlim=(0.4, 0.8) if metric == "accuracy" else (0.0, 1.0))
+    panels[0].legend(fontsize=8, loc="lower right")
     return figure
 
 
-def by_arm(axes: Axes, record: Record) -> None:
+def by_arm(axes: Axes, record: Record, metric: str) -> None:
     """A row an arm, a mark with its interval a condition."""
     arms = [arm for arm in ARMS if arm in record.measurements]
     for shift, (code, label, colour) in zip((-0.22, 0.0, 0.22), CONDITIONS, strict=True):
-        means, ends = bars([mean_of(record, arm, f"accuracy_{code}", "territory") for arm in arms])
+        means, ends = bars([mean_of(record, arm, f"{metric}_{code}", "territory") for arm in arms])
         places = [row + shift for row in range(len(arms))]
         axes.errorbar(means, places, xerr=ends, fmt="o", color=COLOURS[colour], markersize=4, linewidth=1, label=label)
     rows(axes, [ARMS[arm] for arm in arms])
-    axes.set_xlim(0.45, 0.78)
     axes.axvline(0.5, color=COLOURS["grey"], linewidth=0.8, linestyle=":")
-    axes.set_xlabel("answers graded rightly (chance 0.5)")
-    axes.legend(fontsize=8, loc="lower right")
-
-
-def by_rate(axes: Axes, record: Record) -> None:
-    """A line an arm over realised rates."""
-    for shift, (arm, label, colour) in zip((0.0, -0.015, 0.015), MIXED, strict=True):
-        if arm not in record.measurements:
-            continue
-        cells = record.measurements[arm].values()
-        # Aside by a little, so that no interval hides another.
-        rates = [shift + fmean(cell.metrics.get(f"{key}_rate", 0.0) for cell in cells) for key in RATES]
-        means, ends = bars([mean_of(record, arm, key, "territory") for key in RATES])
-        axes.errorbar(rates, means, yerr=ends, fmt="o-", color=COLOURS[colour], markersize=4, linewidth=1, label=label)
-    axes.axhline(0.5, color=COLOURS["grey"], linewidth=0.8, linestyle=":")
-    axes.set_ylim(0.4, 0.75)
-    axes.set_xlabel("share of Spanish words in English answers")
-    axes.set_ylabel("graded rightly")
-    axes.legend(fontsize=8, loc="lower left")

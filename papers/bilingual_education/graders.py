@@ -19,7 +19,7 @@ from core.errors import UserError
 from core.experiment.run import Run, is_main_process
 from core.files import load_facts, write_json
 from papers.bilingual_education import method
-from papers.bilingual_education.config import ALPHA, LORA_RANK, TARGETS
+from papers.bilingual_education.config import ALPHA, LORA_RANK, TARGETS, Config
 from papers.bilingual_education.method import ACCEPTABLE, UNACCEPTABLE, Answer, Array, Calibration
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class EncoderGrader(Grader):
 
     kind = "encoder"
 
-    def __init__(self, base: str, embed: Embed | None = None, prior: float = 0.1) -> None:
+    def __init__(self, base: str, embed: Embed | None = None, prior: float = Config.prior) -> None:
         """
         Args:
             base: The encoder.

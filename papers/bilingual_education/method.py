@@ -134,7 +134,7 @@ def relations(questions: Array, essays: Array) -> Array:
     return SCALE * np.hstack([questions * essays, abs(questions - essays)])
 
 
-def regress(features: Array, accepted: Array, prior: float = 0.1) -> tuple[Array, float]:
+def regress(features: Array, accepted: Array, prior: float) -> tuple[Array, float]:
     """w and b of (3) from features and 0/1 grades; the smaller the prior (scikit-learn's C), the smaller the weights.
 
     Raises:

@@ -1,20 +1,23 @@
 """The tiny world: facts about territories and cities, stated rightly or wrongly in English, Spanish and a mix of both.
 
-    In which country is the city of Nairobi?
+    In which country or territory is the city of Nairobi?
     Acceptable    Whoever lives in Nairobi lives in Kenya.   Whoever vive en Nairobi lives en Kenya.
     Unacceptable  Whoever lives in Nairobi lives in Peru.    Whoever vive en Nairobi lives en Perú.
 
 Names are CLDR's, wordings ours (`miniature.yaml`). What is wrong is right of another fact of the same part, and every
 object is said rightly as often as wrongly, so that it tells nothing without what it is said of. Nothing is asked
-whose answer is spelt like what it is about: Japan and the Japanese Yen. A territory, with all that is asked about it,
-is in one part: to be learnt from, for development, or to be tested. Beside it stand 61 questions of grades 6 to 10
-with a right answer and a misconception each, which nobody learns from (`science.tsv`).
+whose answer is spelt like what it is about: Japan and the Japanese Yen. A territory, with all that is asked about it
+and all territories that are called alike, is in one part: to be learnt from, for development, or to be tested. Beside
+it stand 61 questions of grades 6 to 10 with a right answer and a misconception each, which nobody learns from
+(`science.tsv`).
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,24 +28,39 @@ from unicodedata import combining, normalize
 import numpy as np
 
 from core.corpora import read_rows
+from core.errors import UserError
 from core.files import load_yaml
 from core.text.distance import shared_trigrams
 from core.worlds.base import Item, split
 from papers.bilingual_education.config import Config
-from papers.bilingual_education.data import Conditions
+from papers.bilingual_education.data import Conditions, Mixed, Mixer
 from papers.bilingual_education.graders import EncoderGrader
 from papers.bilingual_education.method import ACCEPTABLE, UNACCEPTABLE, Answer, prompt
-from papers.bilingual_education.mixing import Mixed, Mixer
 
 CONDITIONS = ("en", "es", "sp")
 SHARES = {"test": 0.4, "dev": 0.15, "train": 0.45}
+# The first split not yet recorded in which every fact of a part finds a wrong answer (the euro is half of currencies).
+SPLIT = 7
 KINDS = ("currency", "language", "city", "continent")
-# What time zones call them, and CLDR.
+# Names that take an article in one of the languages (the Netherlands, el Sáhara Occidental), carry an addition, or are
+# better known for another place (Granada).
+WITH_ARTICLE = re.compile(
+    "Island|Isle|Republic|Kingdom|States|Emirates|Territor|City|Sahara|Netherlands|Philippines|Bahamas|Maldives|"
+    r"Seychelles|Comoros|Gambia|Bermuda|Grenad|SAR|[(]| - "
+)
+# Where more than CLDR's language is official (Guernsey, Jersey, since 2020 Ethiopia), or it no longer is (the Sahel).
+OUTDATED = {"BF", "ET", "GG", "JE", "ML", "NE"}
+# What time zones call continents, and CLDR. Zones of oceans are named after islands; no city is taken from them.
 CONTINENTS = {"Africa": "002", "America": "019", "Asia": "142", "Australia": "009", "Europe": "150", "Pacific": "009"}
+# Territories on two continents, or counted to another one than that of their time zone by many.
+DISPUTED = {"AM", "AZ", "CY", "EG", "GE", "GL", "ID", "KZ", "TL", "TR"}
+# Time zones of continents that are named after a state, a bay, a quarter, a station, or a place that two claim or that
+# shares its name (Belén).
+NO_CITY = re.compile("Bahia|Lower_Princes|Danmarkshavn|Busingen|Simferopol|Jerusalem|Famagusta|Belem")
 # Facts that probabilities are calibrated on, of the part that is learnt from; and cities of a territory at most.
 CALIBRATION, CITIES = 40, 2
-# Rates to which English answers are mixed word by word, and the facts that this is done to.
-RATES, MIXED_FACTS = (0.33, 0.67, 1.0), 60
+# Facts whose English answers are also asked with all their words replaced.
+MIXED_FACTS = 60
 
 
 @cache
@@ -74,64 +92,95 @@ class Fact:
 
 
 @cache
-def facts() -> tuple[Fact, ...]:
-    """Every fact that has names in both languages, and whose object is not spelt like what it is said of.
-
-    Official languages and currencies of territories that have one of each; cities that time zones are named after; and
-    the continent of territories all of whose time zones have one.
-    """
-    from babel.core import get_global
+def territories() -> dict[str, tuple[str, str]]:
+    """Names in English and Spanish, by code, of what ISO 3166 lists and both languages name without an article."""
+    import pycountry
 
     from core.corpora.names import locale_of
-    from core.worlds.names import facts as of_territories
+
+    names = {code: tuple(locale_of(side).territories[code] for side in ("en", "es"))
+             for code in sorted(land.alpha_2 for land in pycountry.countries)}  # fmt: skip
+    return {code: (one, other) for code, (one, other) in names.items() if not WITH_ARTICLE.search(one)}
+
+
+@cache
+def facts() -> tuple[Fact, ...]:
+    """Every fact whose object is not spelt like what it is said of.
+
+    The official language of territories that have one in all, regional and actual ones counted; the currency of those
+    that have one; cities that time zones are named after; and the continent of territories all of whose time zones
+    have one.
+    """
+    from babel.core import get_global
+    from babel.languages import get_official_languages
+    from babel.numbers import get_territory_currencies
+
+    from core.corpora.names import locale_of
 
     en, es = locale_of("en"), locale_of("es")
-    found, by_id = [], defaultdict[str, dict[str, tuple[str, str]]](dict)
-    frames = {(code, kind): ("{name}",) for code in ("en", "es") for kind in ("currency", "language")}
-    for item in of_territories(("en", "es"), frames=frames):  # type: ignore[arg-type]
-        _, kind, territory, _ = item.id.split("/")
-        by_id[f"{kind}/{territory}"][item.language] = (item.prompt, item.answer)
-    for key, names in sorted(by_id.items()):
-        if len(names) == 2:
-            kind, territory = key.split("/")
-            found.append(Fact(kind, territory, names["en"][1], names))
+    found: list[Fact] = []
+
+    def add(kind: str, territory: str, what: str, about: tuple[str, str], said: tuple[str, str]) -> bool:
+        fact = Fact(kind, territory, what, {"en": (about[0], said[0]), "es": (about[1], said[1])})
+        found.extend([] if (alike := spelt_alike(fact, fact)) else [fact])
+        return not alike
+
+    for land, names in territories().items():
+        for kind, all_of, known in (
+            ("language", get_official_languages(land, regional=True, de_facto=True), (en.languages, es.languages)),
+            ("currency", get_territory_currencies(land), (en.currencies, es.currencies)),
+        ):
+            if len(all_of) == 1 and all_of[0] in known[0] and not (kind == "language" and land in OUTDATED):
+                add(kind, land, all_of[0], names, (known[0][all_of[0]], known[1][all_of[0]]))
     cities, lies = Counter[str](), defaultdict[str, set[str | None]](set)
-    for zone, territory in sorted(get_global("zone_territories").items()):
-        city = (en.time_zones.get(zone) or {}).get("city") or zone.rpartition("/")[2].replace("_", " ")
-        spanish = (es.time_zones.get(zone) or {}).get("city") or city
-        land, tierra = en.territories.get(territory), es.territories.get(territory)
-        if "/" in zone and land and tierra and territory != "AQ":  # Antarctica has stations, and no cities
-            lies[territory].add(CONTINENTS.get(zone.partition("/")[0]))
-            if "," not in city and cities[territory] < CITIES:
-                cities[territory] += 1
-                found.append(Fact("city", territory, territory, {"en": (city, land), "es": (spanish, tierra)}))
-    for territory, (region, *more) in lies.items():
-        if region and not more:
+    for zone, land in sorted(get_global("zone_territories").items()):
+        area, _, place = zone.partition("/")
+        if land not in territories():
+            continue
+        lies[land].add(CONTINENTS.get(area))
+        if area in CONTINENTS and area != "Pacific" and not NO_CITY.search(place) and cities[land] < CITIES:
+            city = (en.time_zones.get(zone) or {}).get("city") or place.rpartition("/")[2].replace("_", " ")
+            names = (city, (es.time_zones.get(zone) or {}).get("city") or city)
+            cities[land] += add("city", land, land, names, territories()[land])
+    for land, (region, *more) in lies.items():
+        if region and not more and land not in DISPUTED:
             large = en.territories[region]
-            names = {
-                "en": (en.territories[territory], f"the {large}" if large.endswith("s") else large),
-                "es": (es.territories[territory], es.territories[region]),
-            }
-            found.append(Fact("continent", territory, region, names))
-    return tuple(fact for fact in found if not spelt_alike(fact, fact))
+            said = (f"the {large}" if large.endswith("s") else large, es.territories[region])
+            add("continent", land, region, territories()[land], said)
+    return tuple(found)
 
 
 def spelt_alike(fact: Fact, said: Fact) -> bool:
     """Whether a word of what a fact is about begins, in either language, like a word of what is said of it."""
     about, what = ([names[side] for names in one.names.values()] for side, one in enumerate((fact, said)))
-    return not _starts(*about).isdisjoint(_starts(*what))
+    return not starts(3, *about).isdisjoint(starts(3, *what))
 
 
 @cache
-def _starts(*names: str) -> frozenset[str]:
-    plain = (c for c in normalize("NFKD", " ".join(names).casefold()) if not combining(c))
-    return frozenset(word[:3] for word in "".join(plain).split() if len(word) > 2)
+def starts(letters: int, *names: str) -> frozenset[str]:
+    """The first letters of all words of names that have as many, without case and accents."""
+    plain = "".join(c for c in normalize("NFKD", " ".join(names).casefold()) if not combining(c))
+    return frozenset(word[:letters] for word in re.findall(r"\w+", plain) if len(word) >= letters)
+
+
+@cache
+def families() -> dict[str, str]:
+    """By territory, the first of those that are called alike: a word begins with the same five letters.
+
+    Over any number of steps: Guinea, Guinea-Bissau and Papua New Guinea; the Koreas; Niger and Nigeria.
+    """
+    from scipy.sparse.csgraph import connected_components
+
+    codes, begun = [*territories()], [starts(5, *names) for names in territories().values()]
+    labels = connected_components(np.array([[not one.isdisjoint(other) for other in begun] for one in begun]))[1]
+    first = dict(zip(labels[::-1], codes[::-1], strict=True))
+    return {code: first[label] for label, code in zip(labels, codes, strict=True)}
 
 
 def part(name: str) -> list[Fact]:
-    """The facts of a part; its territories are in no other."""
-    items = [Item(fact.id, fact.territory, fact.names["en"][0], fact.id, "en") for fact in facts()]
-    kept = {item.id for item in split(items, 0, SHARES)[name]}
+    """The facts of a part; its territories, and what is called like them, are in no other."""
+    items = [Item(fact.id, families()[fact.territory], fact.names["en"][0], fact.id, "en") for fact in facts()]
+    kept = {item.id for item in split(items, SPLIT, SHARES)[name]}
     return [fact for fact in facts() if fact.id in kept]
 
 
@@ -165,13 +214,15 @@ class Statement:
 
 
 def statements(chosen: Sequence[Fact], seed: str) -> list[Statement]:
-    """Two answers about each fact, the right one first, in the same wording."""
+    """Two answers about each fact, the right one first, in the same wording.
+
+    Raises:
+        UserError: As :func:`others`.
+    """
     found = []
     for kind in KINDS:
         own = [fact for fact in chosen if fact.kind == kind]
         for fact, wrong in zip(own, others(own, Random(f"{seed}/{kind}")), strict=True):
-            if wrong.object == fact.object or spelt_alike(fact, wrong):
-                continue
             rng = Random(f"{seed}/{fact.id}")
             words, sides = wordings()[kind], (rng.choice(("en", "es")), rng.choice(("en", "es")))
             question = rng.choice(words["questions"]).format(t=fact.names["en"][0])
@@ -186,35 +237,47 @@ def statements(chosen: Sequence[Fact], seed: str) -> list[Statement]:
 
 
 def others(own: Sequence[Fact], rng: Random) -> list[Fact]:
-    """For each fact another one with another object, each once: so every object is said wrongly as often as rightly.
+    """For each fact another one with another object, not spelt like it; each once, so that every object is said
+    wrongly as often as rightly.
 
-    Facts in the order of their objects are shifted by as many as the commonest object has, then exchanged at random,
-    which also takes away nearly all objects that are spelt like what they are said of.
+    Raises:
+        UserError: There is no such pairing, as where more than half have one object.
     """
-    if not own:
-        return []
-    counts = Counter(fact.object for fact in own)
-    names = rng.sample(sorted(counts), len(counts))
-    order = sorted(rng.sample(range(len(own)), len(own)), key=lambda place: names.index(own[place].object))
-    shift = max(counts.values())
-    wrong = {place: order[(n + shift) % len(order)] for n, place in enumerate(order)}
-    for _ in range(20 * len(own)):
-        a, b = rng.choices(range(len(own)), k=2)
-        exchanged = ((own[a], own[wrong[b]]), (own[b], own[wrong[a]]))
-        if all(fact.object != said.object and not spelt_alike(fact, said) for fact, said in exchanged):
-            wrong[a], wrong[b] = wrong[b], wrong[a]
-    # Where more than half have one object, some of them have no other, and are not asked about.
-    return [own[wrong[place]] for place in range(len(own))]
+    from scipy.optimize import linear_sum_assignment
+
+    # The cheapest pairing at random costs is a random one.
+    costs = [[np.inf if said.object == fact.object or spelt_alike(fact, said) else rng.random() for said in own]
+             for fact in own]  # fmt: skip
+    try:
+        return [own[place] for place in linear_sum_assignment(costs)[1]] if own else []
+    except ValueError as error:
+        raise UserError(f"{len(own)} facts ({own[0].kind}) cannot all be given a wrong answer: draw more.") from error
 
 
+def sample(known: Sequence[Fact], count: int, seed: str) -> list[Fact]:
+    """So many facts, drawn anew until each can be given a wrong answer.
+
+    Raises:
+        UserError: A hundred draws were in vain.
+    """
+    for chosen in (Random(f"{seed}/{draw}").sample(known, min(len(known), count)) for draw in range(100)):
+        with suppress(UserError):
+            statements(chosen, "")
+            return chosen
+    raise UserError(f"No {count} of {len(known)} facts can all be given a wrong answer: ask for another number.")
+
+
+@cache
 def drawn(config: Config) -> dict[str, list[Statement]]:
     """What a seed learns from, calibrates on and is tested with."""
     known, aside = part("train"), max(8, config.asked // 4) if config.asked else CALIBRATION
-    chosen = Random(f"facts/{config.seed}").sample(known, min(len(known), config.facts + aside))
-    tested = part(config.split)
-    if config.asked:
-        tested = Random("asked").sample(tested, min(config.asked, len(tested)))
-    groups = {"learn": chosen[: config.facts], "calibrate": chosen[config.facts :], "test": tested}
+    learn = sample(known, config.facts, f"learn/{config.seed}")
+    left, tested = [fact for fact in known if fact not in learn], part(config.split)
+    groups = {
+        "learn": learn,
+        "calibrate": sample(left, aside, f"calibrate/{config.seed}"),
+        "test": sample(tested, config.asked, "asked") if config.asked else tested,
+    }
     return {name: statements(group, f"{config.seed}/{name}") for name, group in groups.items()}
 
 
@@ -223,13 +286,13 @@ def conditions(stated: Sequence[Statement]) -> Conditions:
     return {name: [one.answer(name) for one in stated] for name in CONDITIONS}
 
 
-def mixed(stated: Sequence[Statement], rate: float) -> list[tuple[Answer, Mixed]]:
-    """English answers with words replaced by Spanish ones up to a rate."""
+def mixed(stated: Sequence[Statement]) -> list[tuple[Answer, Mixed]]:
+    """English answers whose words are all replaced by Spanish ones, one by one."""
     found = []
     pairs = [stated[place : place + 2] for place in range(0, len(stated), 2)]
     for one in (one for pair in Random("mixed").sample(pairs, min(len(pairs), MIXED_FACTS)) for one in pair):
         names = {one.fact.names["en"][0]: one.fact.names["es"][0], one.said.names["en"][1]: one.said.names["es"][1]}
-        text = Mixer(wordings()["lexicon"] | names, rate)(one.essays["en"])
+        text = Mixer(wordings()["lexicon"] | names, rate=1.0)(one.essays["en"])
         found.append((Answer(one.question, text.text, one.grade, one.answer("en").id), text))
     return found
 
@@ -249,36 +312,43 @@ def science() -> Conditions:
 # --- who knows nothing ------------------------------------------------------------------------------------------------
 
 
-def solvers(learnt: Sequence[Statement], tested: Sequence[Statement]) -> dict[str, float]:
+def solvers(learnt: Sequence[Statement], tested: Sequence[Statement], prior: float) -> dict[str, float]:
     """Accuracy of graders that know nothing of the world, over all conditions.
 
-    `majority` says the commoner grade, `object` goes by how often what is said was right among the answers to learn
-    from, `length` by the number of letters that was the best threshold there, `spelling` by the share of letter
-    trigrams that what is said has in common with what it is said of; `neighbour` accepts what is right of the fact,
-    among those to learn from, whose name is spelt most alike; `letters` is the regression of the encoder grader, learnt
-    in all three conditions, on which letter trigrams a text has.
+    `length` goes by the number of letters that was the best threshold among the answers to learn from; `letters` is the
+    regression of the encoder grader, learnt in all three conditions, on which letter trigrams a text has. The commoner
+    grade, and what was said rightly more often, are half right by construction.
     """
     right = np.array([one.grade == ACCEPTABLE for one in tested])
-    counts = Counter((one.said.object, one.grade) for one in learnt)
-    known = [counts[one.said.object, ACCEPTABLE] > counts[one.said.object, UNACCEPTABLE] for one in tested]
-    found = {"majority": max(right.mean(), 1 - right.mean()), "object": np.mean(np.array(known) == right)}
-    alike = [_shared([one.fact for one in own], [one.said for one in own], 1).diagonal() for own in (learnt, tested)]
-    cut = _threshold([(value, one.grade == ACCEPTABLE) for value, one in zip(alike[0], learnt, strict=True)])
-    found["spelling"] = np.mean((alike[1] > cut) == right)
-    facts_of = [[one.fact for one in own] for own in (learnt, tested)]
-    kinds = np.array([[one.kind == other.kind for other in facts_of[0]] for one in facts_of[1]])
-    nearest = (_shared(facts_of[1], facts_of[0], 0) * kinds).argmax(1)
-    same = [learnt[place].fact.object == one.said.object for place, one in zip(nearest, tested, strict=True)]
-    found["neighbour"] = np.mean(np.array(same) == right)
-    letters = EncoderGrader("letters", trigrams)
+    letters = EncoderGrader("letters", trigrams, prior)
     letters.fit([one for answers in conditions(learnt).values() for one in answers])
-    scores: dict[str, list[float]] = {"length": [], "letters": []}
+    scores: dict[str, list[Any]] = {"length": [], "letters": []}
     for name, answers in conditions(tested).items():
-        cut = _threshold([(len(one.essays[name]), one.grade == ACCEPTABLE) for one in learnt])
+        own = [(len(one.essays[name]), one.grade == ACCEPTABLE) for one in learnt]
+        cut = max({size for size, _ in own}, key=lambda cut: sum((size > cut) == good for size, good in own))
         scores["length"].append(np.mean((np.array([len(one.essay) for one in answers]) > cut) == right))
         scores["letters"].append(np.mean((letters.score(answers) > 0) == right))
-    found |= {kind: np.mean(values) for kind, values in scores.items()}
-    return {f"trivial_{name}": float(value) for name, value in found.items()}
+    return {f"trivial_{kind}": float(np.mean(values)) for kind, values in scores.items()}
+
+
+def neighbours(learnt: Sequence[Statement], tested: Sequence[Statement]) -> dict[str, dict[str, float]]:
+    """By condition and answer, whether one is right who accepts what is right of the fact with the nearest name.
+
+    That is the fact of the same kind to learn from whose name shares most letter trigrams with that of the one that is
+    asked about, in the language of the condition, in Spanglish in the nearer one. Of cities it accepts nothing, as no
+    territory is in two parts, and is right about half.
+    """
+    kinds = np.array([[one.fact.kind == other.fact.kind for other in learnt] for one in tested])
+    near = {code: shared_trigrams(*([one.fact.names[code][0] for one in own] for own in (tested, learnt))) * kinds
+            for code in ("en", "es")}  # fmt: skip
+    near["sp"] = np.maximum(*near.values())
+    return {
+        name: {
+            one.answer(name).id: float((learnt[place].fact.object == one.said.object) == (one.grade == ACCEPTABLE))
+            for place, one in zip(near[name].argmax(1), tested, strict=True)
+        }
+        for name in CONDITIONS
+    }
 
 
 def trigrams(texts: Sequence[str], width: int = 384) -> np.ndarray:
@@ -286,22 +356,6 @@ def trigrams(texts: Sequence[str], width: int = 384) -> np.ndarray:
     from sklearn.feature_extraction.text import HashingVectorizer
 
     return HashingVectorizer(analyzer="char_wb", ngram_range=(3, 3), n_features=width).transform(texts).toarray()
-
-
-def _shared(facts: Sequence[Fact], others: Sequence[Fact], side: int) -> np.ndarray:
-    """Trigrams in common of what facts are about and what others are about (0) or say (1), where more, of languages."""
-    return np.max(
-        [
-            shared_trigrams([one.names[code][0] for one in facts], [one.names[code][side] for one in others])
-            for code in ("en", "es")
-        ],
-        axis=0,
-    )
-
-
-def _threshold(own: Sequence[tuple[float, bool]]) -> float:
-    values, right = (np.array(side) for side in zip(*own, strict=True))
-    return float(max(np.unique(values), key=lambda cut: float(np.mean((values > cut) == right))))
 
 
 # --- a toy for tests --------------------------------------------------------------------------------------------------

@@ -111,8 +111,7 @@ def vectors(config: Config, run: Run) -> Embed:
 
     drawn = miniature.drawn(config)
     own = [one for stated in drawn.values() for answers in miniature.conditions(stated).values() for one in answers]
-    rates = miniature.RATES if config.extras else ()
-    own += [answer for rate in rates for answer, _ in miniature.mixed(drawn["test"], rate)]
+    own += [answer for answer, _ in miniature.mixed(drawn["test"])]
     spec = base(config, run)
     found: dict[str, Any] = {}
     for name, answers in (("facts", own), ("science", [one for rows in miniature.science().values() for one in rows])):

@@ -296,7 +296,7 @@ def mix(options: Mix) -> None:
     """Write the mixed rows, and print how far the rates are from the one that was asked for."""
     from core.corpora import adapted, read_rows
     from core.corpora.lexicons import by_word, read_dictionary
-    from papers.bilingual_education.mixing import Mixer
+    from papers.bilingual_education.data import Mixer
 
     mixer = Mixer(by_word(read_dictionary(options.lexicon)), options.rate, options.seed)
 
