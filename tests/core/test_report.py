@@ -183,7 +183,7 @@ def test_a_report_beside_a_run_and_the_scoreboard(tmp_path: Path, monkeypatch: p
             f"papers/{card.slug}/README.md"
         }
         assert tags.comments == 0
-    assert [len(row) for row in Tags(rendered(report.scoreboard_markdown())[0]).rows] == [6, 6]
+    assert [len(row) for row in Tags(rendered(report.scoreboard_markdown())[0]).rows] == [7, 7]
 
 
 def test_a_terminal_shows_cards_and_claims_as_they_are(
@@ -210,7 +210,8 @@ def test_the_site_s_own_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     card = paper(HOSTILE)
     made = record(card, "m")
-    monkeypatch.setattr(pages, "recorded", lambda paper, preset="tiny": made if preset == "tiny" else None)
+    monkeypatch.setattr(pages, "recorded", lambda paper: made)
+    monkeypatch.setattr(pages, "records", lambda paper: [made])
     for result in pages.results(card):
         for shown in (pages._row(result), pages.claim_card(result), pages.card(card, "")):
             tags = Tags(shown)
