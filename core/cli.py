@@ -1,4 +1,4 @@
-"""The `papers` command, and what every `python -m papers.<slug>.{train,eval}` shares.
+"""The `papers` command; what every paper's own modules share is in :mod:`core.experiment.entrypoint`.
 
     papers                         list: slug, title, year, family, claims, minutes
     papers show mexa               the card and the recorded claims

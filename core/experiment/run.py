@@ -71,7 +71,7 @@ class Measurement:
     Attributes:
         metrics: The numbers of the results table.
         units: For each metric, the values (per language, per item) that it is the mean of or a correlation over;
-            intervals come from resampling them. A metric without units is a single number per seed.
+            intervals come from their variance. A metric without units is a single number per seed.
         details: Anything else that JSON can hold: curves, tables, samples for the figure and the page.
     """
 

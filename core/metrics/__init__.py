@@ -3,9 +3,11 @@
     from core import metrics
     metrics.load("chrf").compute(predictions=["le chat"], references=[["un chat"]])
 
-Each metric is a function of one module here (`classification`, `answers`, `translation`, `retrieval`, `confusion`,
-`languages`, `likelihood`, `correlations`, `representation`) and quick to import; intervals, tests and verdicts are in
-:mod:`core.metrics.stats`. `load` imports `evaluate`, which imports torch and transformers.
+Each metric is a function of one module here and quick to import: `answers`, `calls`, `classification` and `steps` of
+answers, `translation`, `retrieval`, `likelihood`, `representation`; `confusion`, `languages` and `gaps` between
+languages; `agreement`, `correlations`, `lines` and `scaling` over units. Of measurements with seeds and units,
+`comparison` says what is drawn and paired, `intervals` and `correlations` compute intervals, and
+:mod:`core.metrics.stats` has them all, with outcomes and tests. `load` imports `evaluate`, which imports torch and transformers; its metrics are in `modules`.
 """
 
 from __future__ import annotations

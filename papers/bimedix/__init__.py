@@ -32,7 +32,8 @@ _PREMISES = (
 PAPER = Paper(
     slug="bimedix",
     title="BiMediX: Bilingual Medical Mixture of Experts LLM",
-    authors="Sara Pieri, Sahal Shaji Mullappilly et al.",
+    authors="Sara Pieri, Sahal Shaji Mullappilly, Fahad Shahbaz Khan, Rao Muhammad Anwer, Salman Khan, "
+    "Timothy Baldwin, Hisham Cholakkal",
     year=2024,
     venue="Findings of EMNLP 2024",
     arxiv="2402.13253",

@@ -23,7 +23,8 @@ _LARGE = "Needs the 8B or 70B model, its 1.6 million samples"
 PAPER = Paper(
     slug="bimedix2",
     title="BiMediX2: Bio-Medical EXpert LMM for Diverse Medical Modalities",
-    authors="Sahal Shaji Mullappilly, Mohammed Irfan Kurpath et al.",
+    authors="Sahal Shaji Mullappilly, Mohammed Irfan Kurpath, Sara Pieri, Saeed Yahya Alseiari, Shanavas Cholakkal, "
+    "Khaled Aldahmani, Fahad Khan, Rao Muhammad Anwer, Salman Khan, Timothy Baldwin, Hisham Cholakkal",
     year=2024,
     venue="Findings of EMNLP 2025",
     arxiv="2412.07769",

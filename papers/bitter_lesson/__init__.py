@@ -31,9 +31,9 @@ PAPER = Paper(
     claims=(
         Claim(
             id="localized-agrees-more",
-            statement="A benchmark of text that was written in the language orders 30 small models more like scripted "
-            "readers of such text than one of text that was translated into it, which is of another kind: in the mean "
-            "of Arabic and English, where the same two kinds of text change places.",
+            statement="A benchmark of text that was written in the language ranks 30 small models more like scripted "
+            "readers of such text than a benchmark of translated text does. The mean is over Arabic and English, where "
+            "the same two kinds of text change places.",
             reported="Chinese: rho .68 (localized) against .47 (translated), `significantly` (abstract).",
             **_POPULATION,
             control="translated",

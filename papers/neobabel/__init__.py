@@ -14,8 +14,8 @@ _OBJECTS, _LOOKS = "the same objects", "pictures that look alike"
 _SCORES = (
     (
         "binding", "bound_foreign", 0.11, "shuffled",
-        "Which colour belongs to which shape (pairs never trained that are drawn right, less those with their colours "
-        "exchanged; 0 for a bag of words) is drawn better in the five other languages", _M_GENEVAL,
+        "In the five other languages pairs that were never trained are drawn with each colour on its shape more often "
+        "(less pairs with their colours exchanged, so 0 for a bag of words)", _M_GENEVAL,
     ),
     (
         "trained-prompts", "colors_foreign", 0.11, "shuffled",
