@@ -57,7 +57,7 @@ class Config:
     by_definition: bool = False
     """Task 1 is answered by task 2, two words being the same that are given one definition; ours, see `PAPER`."""
     exchanged: bool = False
-    """Every pair gets word and glosses of other pairs of its kind: the links, broken on purpose."""
+    """Every pair gets word and glosses of other pairs of its language: the links, broken on purpose."""
     negatives: str = "wheel:minilm"
     """Encoder that chooses wrong definitions; sentence-transformers/all-MiniLM-L6-v2 (code)."""
     max_new_tokens: Annotated[int, Range(1)] = 512

@@ -122,7 +122,7 @@ def scored(config: Config, fits: Fits, asked: Sequence[Item], shown: Sequence[It
             number, named = config.seed, config.named
             return [method.frame(number, word, told, answer=config.answer, named=named) for word in words]
 
-        if "label" in config.tasks:
+        if "label" in config.tasks and not config.by_definition:
             decoder = config.answer != "cosine"
             examples = method.demonstrations(others, config.k, config.seed) if decoder else []
             means = [one for one in others if one not in examples]
@@ -201,7 +201,8 @@ def together(items: Sequence[Item], scores: Scores) -> Units:
 
 
 def mixed(config: Config, fits: Fits, asked: Sequence[Item], frames: Sequence[Any]) -> Units:
-    """Task 3: whether the sense of the sentence's language is taken, for words of that language and of the other."""
+    """Task 3: whether the sense of the sentence's language is taken, for words of that language and of the other; of a
+    word the mean over its two sentences, which differ on purpose."""
     friends = {one.key: one for one in asked if one.kind == "false"}
     rows = [
         (friends[frame.key], side, frame)
@@ -219,17 +220,16 @@ def mixed(config: Config, fits: Fits, asked: Sequence[Item], frames: Sequence[An
             empty.append(method.SENSE.format(sentence="", word=word if config.word_off else "").strip())
         # The sense of the sentence's language first, which the false friend's two glosses are.
         senses.append((one.english_gloss, one.gloss)[:: 1 if frame.language == "en" else -1])
-    units: Units = {}
+    found: dict[str, dict[str, list[float]]] = {}
     gains = method.gains(fits, contexts, empty, senses, prior=config.word_off or config.answer != "cosine")
     for (one, side, frame), (own, other) in zip(rows, gains, strict=True):
         congruent = (frame.language == "en") == (side == "english")
         name = f"{'own' if congruent else 'mixed'}_{side}"
-        units.setdefault(name, {})[f"{one.key}/{frame.level}"] = float(own > other)
-        units.setdefault(f"{name}_{frame.level}", {})[one.key] = float(own > other)
-        units.setdefault(f"{name}_{written_as(one)}", {})[f"{one.key}/{frame.level}"] = float(own > other)
+        for metric in (name, f"{name}_{frame.level}", f"{name}_{written_as(one)}"):
+            found.setdefault(metric, {}).setdefault(one.key, []).append(float(own > other))
         if name == "mixed_word":
-            units.setdefault("other_sense", {})[f"{one.key}/{frame.level}"] = float(own <= other)
-    return units
+            found.setdefault("other_sense", {}).setdefault(one.key, []).append(float(own <= other))
+    return {metric: {key: fmean(values) for key, values in by_key.items()} for metric, by_key in found.items()}
 
 
 def form(asked: Sequence[Item], scores: Scores) -> dict[str, float]:

@@ -56,10 +56,10 @@ def item_set(config: Config) -> tuple[list[Item], list[Item]]:
 
 
 def exchanged(items: list[Item], seed: int) -> list[Item]:
-    """Every link broken: words, glosses and English glosses come from three other pairs of the kind and language."""
+    """Every link broken: words, glosses and English glosses come from three other pairs of the language, of any kind,
+    as the words of one kind may lie closer to all words than those of another."""
     found: dict[tuple[str, str], Item] = {}
-    ordered = sorted(items, key=lambda one: (one.language, one.kind))
-    for _, group in groupby(ordered, key=lambda one: (one.language, one.kind)):
+    for _, group in groupby(sorted(items, key=lambda one: one.language), key=lambda one: one.language):
         own = list(group)
         order = Random(f"exchanged-{seed}").sample(own, len(own))
         for place, one in enumerate(order):
