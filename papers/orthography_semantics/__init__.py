@@ -70,6 +70,7 @@ PAPER = Paper(
             size=0.2,
             unit="language/item/kind",
             premises=("english-known", "labels-at-all"),
+            null="by_definition",  # labels that are read off the definitions have to go with them
         ),
         Claim(
             id="no-unified-treatment",
@@ -93,6 +94,13 @@ PAPER = Paper(
                "translation is, in cosine.", control=0.0, smallest=0.01, premises=("labels-at-all",)),
         _check("sentence-counts", "own_word", "A homograph gets the sense of its language more often in a sentence of "
                "this language than in an English one.", control="e5", control_metric="other_sense", null=None),
+        _check("mixed-where-spelled-otherwise", "mixed_word_near", "In a sentence of the other language, of false "
+               "friends that are not written alike, the non-English word is given the sense of the sentence's language "
+               "more often than the English one.", control="e5", control_metric="mixed_english_near", null=None,
+               premises=("sentence-read",)),
+        _check("identical-worse", "word_identical", "False friends that are written as the English word get their own "
+               "definition less often than those that are nearly so.", control="e5", control_metric="word_near",
+               better="lower", paired=False, null=None, premises=("english-known", "language-known")),
         _check("sentence-alone", "mixed_word", "In a sentence of the other language the non-English homograph gets the "
                "sense of that language more often also where only what the sentence adds to the word decides.",
                treatment="sentence_alone", control="sentence_alone", control_metric="mixed_english", null=None,
@@ -139,20 +147,20 @@ PAPER = Paper(
             statement="The model gives English words their definitions (guessing: 0.5).",
             metric="english_cognate",
             variant="e5",
-            at_least=0.7,
+            at_least=0.6,
         ),
         Premise(
             id="english-known-smollm2",
             statement="SmolLM2 gives English words their definitions (guessing: 0.5).",
             metric="english_cognate",
             variant="smollm2",
-            at_least=0.8,
+            at_least=0.7,
         ),
     ),
     official_code="https://github.com/EshaanT/Bilingual_processing_LLMs",
     licence_note="The authors' tables have no licence: bring a copy of your own. Llama 3.1: its own terms.",
-    seeds=(30, 31, 32, 33, 34),
-    minutes=8,
+    seeds=tuple(range(40, 48)),
+    minutes=12,
 )  # fmt: skip
 
 __getattr__, __dir__, __all__ = public(

@@ -39,6 +39,9 @@ class Config:
     """Tables of items, one a language, in our columns or the authors'. Empty: the miniature's."""
     size: Annotated[int, Range(1)] = 30
     """Items of each kind and language in the miniature; ours. The paper has 140."""
+    whole: bool = True
+    """In the miniature wrong definitions are chosen among all words of the part, and of the test all are asked what is
+    correlated or put into sentences; else those that the seed draws alone."""
     answer: Literal["cosine", "likelihood", "written"] = "cosine"
     """cosine asks an encoder how alike words and meanings are, likelihood a decoder what may be said (both ours, for
     models that do not follow instructions); written asks for a reply, True or False, 1 or 2, and reads it (code)."""
@@ -51,8 +54,10 @@ class Config:
     """Task 3: take off how well a sense fits the word alone, so that what the sentence adds is left; ours."""
     named: bool = True
     """Name the language of the word in task 2 (code)."""
+    by_definition: bool = False
+    """Task 1 is answered by task 2, two words being the same that are given one definition; ours, see `PAPER`."""
     exchanged: bool = False
-    """Every pair gets word and glosses of other pairs of its kind: the links, broken on purpose."""
+    """Every pair gets word and glosses of other pairs of its language: the links, broken on purpose."""
     negatives: str = "wheel:minilm"
     """Encoder that chooses wrong definitions; sentence-transformers/all-MiniLM-L6-v2 (code)."""
     max_new_tokens: Annotated[int, Range(1)] = 512
@@ -63,6 +68,8 @@ class Config:
         validate(self)
         if not self.tasks:
             raise UserError("Nothing is asked: name at least one of --tasks label word english sentence.")
+        if self.by_definition and not {"label", "word", "english"} <= {*self.tasks}:
+            raise UserError("--by-definition answers task 1 by task 2: ask --tasks label word english.")
 
 
 _PAPER = Config(
@@ -71,7 +78,7 @@ _PAPER = Config(
     negatives="sentence-transformers/all-MiniLM-L6-v2",
 )  # fmt: skip
 PRESETS: dict[str, Config] = {
-    "smoke": Config(model="toy", size=2, k=1),
+    "smoke": Config(model="toy", size=2, k=1, whole=False),
     "tiny": Config(),
     "paper": _PAPER,
 }
@@ -81,20 +88,21 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "exchanged": {"exchanged": True},
     "no_language": {"named": False, "tasks": ("word",)},
     "no_prior": {"prior": False, "tasks": ("word",)},
+    "by_definition": {"by_definition": True, "tasks": ("label", "word", "english")},
     "sentence_alone": {"word_off": True, "tasks": ("sentence",)},
     "smollm2": {"model": "wheel:smollm2", "answer": "likelihood", "tasks": ("word", "english")},
 }
 
 
 def workload(config: Config) -> list[Workload]:
-    """Prompts of the three tasks with their replies, for `papers plan`."""
+    """Prompts of the tasks with their replies, for `papers plan`."""
     from core.cost.workload import Workload
 
     model = "wheel:smollm2" if config.model == "toy" else config.model
     if not config.items:
         return [Workload(model, 12 * config.size * 250, "inference", "frozen", 256, 8, name="items")]
-    # A table has 399 pairs for task 1, asked twice in task 2, and 280 with four frames and two words for task 3.
-    prompts = len(config.items) * (399 + 2 * 399 + 2 * 1120)
+    # A table has 399 pairs for task 1, asked twice in task 2.
+    prompts = len(config.items) * 3 * 399
     return [Workload(model, prompts * (250 + config.max_new_tokens), "inference", "frozen", 768, 4, name="replies")]
 
 

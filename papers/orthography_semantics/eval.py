@@ -2,9 +2,10 @@
 
     python -m papers.orthography_semantics.eval tiny                        # a multilingual encoder, by cosine
     python -m papers.orthography_semantics.eval tiny --variant smollm2      # a decoder of one language, by likelihood
-    python -m papers.orthography_semantics.eval paper                  # written replies; task 3 is written to a file
+    python -m papers.orthography_semantics.eval paper                       # written replies to tasks 1 and 2
 
-Metrics are named `<task>_<kind>`: shares of right answers, units `<language>/<English word>`.
+Metrics are named `<task>_<kind>`: shares of right answers, units `<language>/<English word>`. False friends are also
+split into those that are written alike, `identical`, and those that are nearly so, `near`.
 """
 
 from __future__ import annotations
@@ -25,8 +26,6 @@ from papers.orthography_semantics.config import Config
 from papers.orthography_semantics.method import SAME_MEANING, Fits, Item
 
 Units = dict[str, dict[str, float]]
-# Pairs of each kind and language over which the mean of equation 1 is taken.
-_MEAN_OVER = {"cosine": 20, "likelihood": 5}
 
 
 @dataclass(frozen=True)
@@ -48,15 +47,17 @@ def evaluate(config: Config, run: Run) -> Measurement:
     """Accuracy by task, kind and language, how far form decides, and what solvers that know no word reach."""
     from papers.orthography_semantics import data, miniature
 
-    asked, shown = (data.read_items(run.artifact / f"{name}.jsonl") for name in ("items", "shown"))
+    every, shown = (data.read_items(run.artifact / f"{name}.jsonl") for name in ("items", "shown"))
     if config.answer == "written":
-        return written(config, run, asked, shown)
+        return written(config, run, every, shown)
     model = place(config, run)
     fits = cosines(model) if config.answer == "cosine" else likelihoods(model, config.dtype)
-    scores = scored(config, fits, asked, shown)
+    scores = scored(config, fits, every, shown)
+    keys = {one.key for one in every} if config.items else miniature.drawn(config.split, config.size, config.seed)
+    asked = [one for one in every if one.key in keys]
     sentences = not config.items and "sentence" in config.tasks
-    units = mixed(config, fits, asked, miniature.sentences(config.split)) if sentences else {}
-    units |= unit_scores(asked, scores)
+    units = mixed(config, fits, every, miniature.sentences(config.split)) if sentences else {}
+    units |= unit_scores(asked, scores) | together(every, scores)
     metrics = {name: macro_mean(values) for name, values in units.items()}
     metrics |= form(asked, scores) | trivial(asked)
     samples = [
@@ -121,12 +122,10 @@ def scored(config: Config, fits: Fits, asked: Sequence[Item], shown: Sequence[It
             number, named = config.seed, config.named
             return [method.frame(number, word, told, answer=config.answer, named=named) for word in words]
 
-        if "label" in config.tasks:
+        if "label" in config.tasks and not config.by_definition:
             decoder = config.answer != "cosine"
             examples = method.demonstrations(others, config.k, config.seed) if decoder else []
-            rest = [one for one in others if one not in examples]
-            most = _MEAN_OVER[config.answer]
-            means = [one for kind in SAME_MEANING for one in [r for r in rest if r.kind == kind][:most]]
+            means = [one for one in others if one not in examples]
             if decoder:
                 truth = method.truth(fits, [method.pair_prompt(one, name, examples) for one in (*own, *means)])
             else:
@@ -140,6 +139,12 @@ def scored(config: Config, fits: Fits, asked: Sequence[Item], shown: Sequence[It
             contexts, empty = framed([getattr(one, word) for one in own], told), framed([""] * len(own), told)
             rows = method.gains(fits, contexts, empty, [definitions(one, word) for one in own], prior=config.prior)
             side.update({(one.kind, one.key): a - b for one, (a, b) in zip(own, rows, strict=True)})
+    if config.by_definition:
+        for one in asked:
+            given = {
+                definitions(one, side)[getattr(found, side)[one.kind, one.key] <= 0] for side in ("english", "word")
+            }
+            found.truth[one.kind, one.key] = 1.0 if len(given) == 1 else -1.0
     return found
 
 
@@ -155,7 +160,7 @@ def balanced(items: Sequence[Item], odds: Sequence[float]) -> float:
 
 
 def unit_scores(asked: Sequence[Item], scores: Scores) -> Units:
-    """Right or not, by task, kind and item; over all kinds of task 1 and both words of task 2 for their correlation."""
+    """Right or not, by task, kind and item."""
     units: Units = {}
     for one in asked:
         place = one.kind, one.key
@@ -167,19 +172,37 @@ def unit_scores(asked: Sequence[Item], scores: Scores) -> Units:
         for name, value in right.items():
             if value is not None:
                 units.setdefault(f"{name}_{one.kind}", {})[one.key] = float(value)
+                if one.kind == "false":
+                    units.setdefault(f"{name}_{written_as(one)}", {})[one.key] = float(value)
         if scores.truth:
             units.setdefault(f"truth_{one.kind}", {})[one.key] = scores.truth[place]
-        if one.kind != "unrelated" and None not in right.values():
-            units.setdefault("label", {})[f"{one.key}/{one.kind}"] = float(bool(right["label"]))
-            units.setdefault("meaning", {})[f"{one.key}/{one.kind}"] = float(bool(right["word"] and right["english"]))
     friends, translations = units.get("truth_false", {}), units.get("truth_translation", {})
     if matched := [key for key in friends if key in translations]:  # the two other words of one English word
         units["false_truer"] = {key: friends[key] - translations[key] for key in matched}
     return units
 
 
+def written_as(item: Item) -> str:
+    """Both words `identical`, or `near`."""
+    return "identical" if item.identical else "near"
+
+
+def together(items: Sequence[Item], scores: Scores) -> Units:
+    """Right in task 1 and right about both words in task 2, of every pair of the paper's kinds, for their correlation;
+    nothing where either was not asked."""
+    if not (scores.truth and scores.word and scores.english):
+        return {}
+    pairs = {f"{one.key}/{one.kind}": one for one in items if one.kind != "unrelated"}
+    places = {name: (one.kind, one.key) for name, one in pairs.items()}
+    return {
+        "label": {name: float((scores.truth[at] > 0) == SAME_MEANING[at[0]]) for name, at in places.items()},
+        "meaning": {name: float(scores.word[at] > 0 and scores.english[at] > 0) for name, at in places.items()},
+    }
+
+
 def mixed(config: Config, fits: Fits, asked: Sequence[Item], frames: Sequence[Any]) -> Units:
-    """Task 3: whether the sense of the sentence's language is taken, for words of that language and of the other."""
+    """Task 3: whether the sense of the sentence's language is taken, for words of that language and of the other; of a
+    word the mean over its two sentences, which differ on purpose."""
     friends = {one.key: one for one in asked if one.kind == "false"}
     rows = [
         (friends[frame.key], side, frame)
@@ -197,21 +220,22 @@ def mixed(config: Config, fits: Fits, asked: Sequence[Item], frames: Sequence[An
             empty.append(method.SENSE.format(sentence="", word=word if config.word_off else "").strip())
         # The sense of the sentence's language first, which the false friend's two glosses are.
         senses.append((one.english_gloss, one.gloss)[:: 1 if frame.language == "en" else -1])
-    units: Units = {}
+    found: dict[str, dict[str, list[float]]] = {}
     gains = method.gains(fits, contexts, empty, senses, prior=config.word_off or config.answer != "cosine")
     for (one, side, frame), (own, other) in zip(rows, gains, strict=True):
         congruent = (frame.language == "en") == (side == "english")
         name = f"{'own' if congruent else 'mixed'}_{side}"
-        units.setdefault(name, {})[f"{one.key}/{frame.level}"] = float(own > other)
-        units.setdefault(f"{name}_{frame.level}", {})[one.key] = float(own > other)
+        for metric in (name, f"{name}_{frame.level}", f"{name}_{written_as(one)}"):
+            found.setdefault(metric, {}).setdefault(one.key, []).append(float(own > other))
         if name == "mixed_word":
-            units.setdefault("other_sense", {})[f"{one.key}/{frame.level}"] = float(own <= other)
-    return units
+            found.setdefault("other_sense", {}).setdefault(one.key, []).append(float(own <= other))
+    return {metric: {key: fmean(values) for key, values in by_key.items()} for metric, by_key in found.items()}
 
 
 def form(asked: Sequence[Item], scores: Scores) -> dict[str, float]:
-    """How far the labels of task 1 follow form: the slope within kinds, d' (equation 4), and how often a translation is
-    found truer than an unrelated pair (guessing and form alone: 0.5). Nothing where task 1 was not asked."""
+    """How far the labels of task 1 follow form: the slope within kinds, d' (equation 4), the mean likeness of each
+    kind's forms, and how often a translation is found truer than an unrelated pair (guessing and form alone: 0.5).
+    Nothing where task 1 was not asked."""
     if not scores.truth:
         return {}
     by_kind: dict[str, list[tuple[float, float]]] = {kind: [] for kind in SAME_MEANING}
@@ -219,6 +243,7 @@ def form(asked: Sequence[Item], scores: Scores) -> dict[str, float]:
         by_kind[one.kind].append((method.similarity(one.english, one.word), scores.truth[one.kind, one.key]))
     cognates, friends = ([score for _, score in by_kind[kind]] for kind in ("cognate", "false"))
     found = {"form_slope": method.form_slope(by_kind), "d_prime": method.d_prime(cognates, friends)}
+    found |= {f"form_{kind}": fmean(alike for alike, _ in pairs) for kind, pairs in by_kind.items() if pairs}
     for side, name in enumerate(("trivial_form_told_apart", "told_apart")):
         # Apart in form, both: who tells these from each other knows what words of both languages mean.
         same, other = ([pair[side] for pair in by_kind[kind]] for kind in ("translation", "unrelated"))

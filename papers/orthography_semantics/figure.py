@@ -16,6 +16,13 @@ KINDS = (
     ("false", "false friends: gift / Gift", "vermilion"),
     ("unrelated", "unrelated: gift / Anhänger", "grey"),
 )
+# False friends as two groups, those that are spelled alike and those that are nearly so.
+BARS = (
+    *KINDS[:2],
+    ("near", "nearly alike: bean / Bein", "orange"),
+    ("identical", "spelled alike: gift / Gift", "vermilion"),
+    KINDS[3],
+)
 ASKED = (
     ("label", "same meaning?\nright labels"),
     ("word", "which meaning?\nother language"),
@@ -32,11 +39,11 @@ def draw(record: Record) -> Figure:
 
 
 def _answers(axes: Axes, record: Record) -> None:
-    for row, (kind, label, colour) in enumerate(KINDS):
+    for row, (kind, label, colour) in enumerate(BARS):
         for column, (task, _) in enumerate(ASKED):
             found = mean_of(record, "e5", f"{task}_{kind}", "language/item")
-            place = column + 0.19 * (row - 1.5)
-            axes.bar(place, found.estimate, width=0.17, color=COLOURS[colour], alpha=0.6, label="" if column else label)
+            place = column + 0.16 * (row - 2)
+            axes.bar(place, found.estimate, width=0.14, color=COLOURS[colour], alpha=0.6, label="" if column else label)
             axes.plot([place, place], [max(0, found.low), min(1, found.high)], color="black", linewidth=1)
     axes.axhline(0.5, color=COLOURS["grey"], linewidth=0.8, linestyle=(0, (2, 2)))
     axes.set_xticks(range(len(ASKED)), [label for _, label in ASKED])

@@ -64,6 +64,11 @@ class Item(NamedTuple):
     english_negative: str = ""
     negative: str = ""
 
+    @property
+    def identical(self) -> bool:
+        """Whether both words are spelled alike, capitals aside (gift / Gift, not sensible / sensibel)."""
+        return similarity(self.english, self.word) == 1
+
 
 def similarity(a: str, b: str) -> float:
     """Likeness of two forms in [0, 1]: 1 - edit distance / length of the longer, without case."""

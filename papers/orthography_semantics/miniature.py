@@ -4,7 +4,7 @@
 words that are alike in form and meaning. `sentences.tsv` has for some false friends a sentence that leaves their
 meaning open and one that does not, in each of the two languages. The column `part` says what is for development,
 demonstrations and the mean of equation 1, and what is asked; an English word is in one part alone, in all languages.
-A seed draws which words of the part are asked.
+A seed draws which words of the part accuracies are of: cognates whose forms are as alike as the false friends'.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 from random import Random
+from statistics import fmean
 from typing import Any, Literal, NamedTuple
 
 from core.corpora.files import table_rows
@@ -20,6 +21,7 @@ from papers.orthography_semantics.method import Item, similarity, with_negatives
 Part = Literal["dev", "test"]
 LANGUAGES = ("de", "es", "fr")
 HERE = Path(__file__).parent
+DRAWS = 200
 
 
 class Sentence(NamedTuple):
@@ -54,17 +56,25 @@ def pool(language: str, part: Part) -> tuple[Item, ...]:
     return tuple(found)
 
 
-def items(part: Part, size: int, seed: int, encode: Any) -> list[Item]:
-    """Of each language, `size` English words with all that belongs to them and as many cognates, which the seed draws,
-    with wrong definitions chosen among them."""
-    found: list[Item] = []
+def items(part: Part, encode: Any, keys: set[str] | None = None) -> list[Item]:
+    """Items of a part, all or those with the keys, with wrong definitions chosen among those of the language."""
+    own = [[one for one in pool(language, part) if keys is None or one.key in keys] for language in LANGUAGES]
+    return [one for group in own for one in with_negatives(group, encode)]
+
+
+def drawn(part: Part, size: int, seed: int) -> set[str]:
+    """Keys that a seed draws: of each language `size` English words with all that belongs to them, and as many
+    cognates, of several draws the one whose mean likeness of form is closest to that of the false friends."""
+    found = set[str]()
     for language in LANGUAGES:
-        every = pool(language, part)
-        drawn = set[str]()
-        for kind in ("false", "cognate"):
-            keys = [one.key for one in every if one.kind == kind]
-            drawn.update(Random(f"{kind}-{language}-{seed}").sample(keys, min(size, len(keys))))
-        found += with_negatives([one for one in every if one.key in drawn], encode)
+        every = [one for one in pool(language, part) if one.kind in ("false", "cognate")]
+        form = {one.key: similarity(one.english, one.word) for one in every}
+        sides = [[one.key for one in every if one.kind == kind] for kind in ("false", "cognate")]
+        draw = Random(f"items-{language}-{seed}")
+        friends = draw.sample(sides[0], min(size, len(sides[0])))
+        goal = fmean(map(form.__getitem__, friends))
+        draws = [draw.sample(sides[1], min(size, len(sides[1]))) for _ in range(DRAWS)]
+        found.update(friends, min(draws, key=lambda keys: abs(fmean(map(form.__getitem__, keys)) - goal)))
     return found
 
 

@@ -209,6 +209,8 @@ def compare(options: Compare) -> None:
 
 def _scores(options: Probe, model: str) -> tuple[list[Item], eval.Scores]:
     """Items with wrong definitions, without those that are shown, and what a model makes of them."""
+    if options.k and options.encoder:
+        raise UserError("--k shows labelled pairs in a prompt, and an encoder has no prompt: drop --k or --encoder.")
     items = data.read_items(options.items)
     if not all(one.negative and one.english_negative for one in items):
         items = method.with_negatives(items, data.encoder(options.negatives))

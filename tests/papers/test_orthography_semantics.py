@@ -86,7 +86,9 @@ def test_form_reliance_of_known_scores() -> None:
 
 def pool(part: Any = "dev") -> list[Item]:
     """German items with wrong definitions that are told apart by nothing."""
-    items = list(miniature.pool("de", part))
+    every = miniature.pool("de", part)
+    keys = {one.key for kind in ("false", "cognate") for one in [one for one in every if one.kind == kind][:24]}
+    items = [one for one in every if one.key in keys]
     glosses = sorted({one.english_gloss for one in items} | {one.gloss for one in items})
     return method.with_negatives(items, lambda texts: np.eye(len(glosses))[[glosses.index(t) for t in texts]].tolist())
 
@@ -157,6 +159,9 @@ def test_the_sentence_decides_for_a_model_that_reads_it() -> None:
     config = Config(answer="likelihood")
     units = eval.mixed(config, model(lambda one: 0.0, sense, items), items, frames)
     assert {macro_mean(units[name]) for name in ("own_english", "own_word", "mixed_english", "mixed_word")} == {1}
+    assert units["mixed_word"].keys() == {f.key for f in frames} & {one.key for one in items}, (
+        "a word is one unit, whatever its sentences"
+    )
 
 
 def test_an_encoder_that_knows_the_words_is_always_right() -> None:
@@ -224,17 +229,86 @@ def test_words_of_the_test_are_new_and_glosses_do_not_tell() -> None:
             )
 
 
-def test_a_seed_draws_what_is_asked() -> None:
-    every = [one for code in miniature.LANGUAGES for one in miniature.pool(code, "dev")]
+def test_a_seed_draws_cognates_as_alike_in_form_as_false_friends() -> None:
+    for seed in (0, 40):
+        keys = miniature.drawn("test", 30, seed)
+        assert keys == miniature.drawn("test", 30, seed) != miniature.drawn("test", 30, seed + 1)
+        for code in miniature.LANGUAGES:
+            own = [one for one in miniature.pool(code, "test") if one.key in keys]
+            forms = {
+                kind: [method.similarity(one.english, one.word) for one in own if one.kind == kind]
+                for kind in method.SAME_MEANING
+            }
+            assert {len(values) for values in forms.values()} == {30}
+            assert abs(np.mean(forms["cognate"]) - np.mean(forms["false"])) <= 0.02
+
+
+def test_the_whole_part_is_asked_where_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = [one for part in PARTS for code in miniature.LANGUAGES for one in miniature.pool(code, part)]
     glosses = sorted({gloss for one in every for gloss in (one.english_gloss, one.gloss)})
 
     def encode(texts: Sequence[str]) -> Any:
         return np.eye(len(glosses))[[glosses.index(text) for text in texts]]
 
-    first, again, other = (miniature.items("dev", 5, seed, encode) for seed in (0, 0, 1))
-    assert first == again != other
-    assert len(first) == 3 * 4 * 5
-    assert {one.key for one in first} < {one.key for one in every}
+    monkeypatch.setattr(data, "encoder", lambda name: encode)
+    sizes = {}
+    for split in PARTS:
+        for tasks in (("label",), ("word",)):
+            asked, shown = train.item_set(Config(split=split, tasks=tasks, size=5))  # type: ignore[arg-type]
+            keys = {one.key for one in shown}
+            assert not keys & {one.key for one in asked}, "no tested item is in the mean of equation 1"
+            assert keys <= {one.key for code in miniature.LANGUAGES for one in miniature.pool(code, "dev")}
+            sizes[split, tasks[0]] = len(asked)
+            if split == "test":
+                assert len(keys) == len({one.key for c in miniature.LANGUAGES for one in miniature.pool(c, "dev")})
+    assert sizes["test", "word"] == sizes["dev", "word"] == sizes["dev", "label"] == 3 * 4 * 5
+    assert sizes["test", "label"] == sum(len(miniature.pool(code, "test")) for code in miniature.LANGUAGES)
+
+
+def test_all_development_words_are_in_the_mean_of_equation_1() -> None:
+    items = pool("test")[:1]
+    odds = {one.word: float(place) for place, one in enumerate(pool("dev"))}
+    kinds = {kind: [odds[one.word] for one in pool("dev") if one.kind == kind] for kind in method.SAME_MEANING}
+
+    def fits(contexts: Sequence[str], choices: Sequence[Sequence[str]]) -> list[list[float]]:
+        return [[odds.get(choice.strip().partition(": ")[2], 0.0) for choice in row] for row in choices]
+
+    config = Config(tasks=("label",))
+    (found,) = eval.scored(config, fits, items, pool("dev")).truth.values()
+    assert found == pytest.approx(-np.mean([np.mean(values) for values in kinds.values()]))
+
+
+def test_labels_that_are_read_off_the_definitions_go_with_them() -> None:
+    items = pool()
+    wrong = {one.key for one in [one for one in items if one.kind == "false"][::3]}
+
+    def fits(contexts: Sequence[str], choices: Sequence[Sequence[str]]) -> list[list[float]]:
+        return [
+            [float(place == (context in known)) for place, _ in enumerate(row)]
+            for context, row in zip(contexts, choices, strict=True)
+        ]
+
+    known = {f"German: {one.word}" for one in items if one.key in wrong}
+    tasks: Any = ("label", "word", "english")
+    scores = eval.scored(Config(by_definition=True, tasks=tasks, prior=False), fits, items, items)
+    units = eval.together(items, scores)
+    friends = [name for name in units["label"] if name.endswith("/false")]
+    assert [units["label"][name] for name in friends] == [units["meaning"][name] for name in friends]
+    assert {units["label"][name] for name in friends} == {0.0, 1.0}
+    with pytest.raises(UserError, match="answers task 1 by task 2"):
+        Config(by_definition=True, tasks=("label",))
+
+
+def test_false_friends_are_split_by_how_they_are_written() -> None:
+    gift = Item("de/gift", "false", "de", "gift", "a", "Gift", "b")
+    assert gift.identical
+    assert not gift._replace(word="Gifte").identical
+    items = [one for one in pool() if one.kind == "false"]
+    scores = eval.Scores(word={(one.kind, one.key): 1.0 if one.identical else -1.0 for one in items})
+    units = eval.unit_scores(items, scores)
+    assert {*units["word_identical"].values()} == {1.0}
+    assert {*units["word_near"].values()} == {0.0}
+    assert units["word_identical"].keys() | units["word_near"].keys() == units["word_false"].keys()
 
 
 def test_demonstrations_are_alike_in_form() -> None:
@@ -263,10 +337,11 @@ def test_the_null_arm_breaks_every_link() -> None:
     broken = train.exchanged(items, 0)
     for one, other in zip(items, broken, strict=True):
         assert (one.kind, one.key, one.english) == (other.kind, other.key, other.english)
-        assert (other.word, other.gloss) not in {(i.word, i.gloss) for i in items if i.kind == one.kind}
-        assert (other.english, other.english_gloss) != (one.english, one.english_gloss)
         if one.kind == "false":
             assert (other.english_negative, other.negative) == (other.gloss, other.english_gloss)
+    known = {(one.word, one.gloss) for one in items} | {(one.english, one.english_gloss) for one in items}
+    for links in ([(o.word, o.gloss) for o in broken], [(o.english, o.english_gloss) for o in broken]):
+        assert sum(link in known for link in links) <= 0.05 * len(items), "a chance meeting at most"
 
 
 # --- own files --------------------------------------------------------------------------------------------------------
@@ -319,6 +394,9 @@ def test_from_word_lists_to_a_table(
     assert "nats from unlike to identical" in capsys.readouterr().out
     use.main(["probe", "items.jsonl", "--model", str(toy_folder), "--encoder"])
     assert "in cosine from unlike to identical" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        use.main(["probe", "items.jsonl", "--model", str(toy_folder), "--encoder", "--k", "1"])
+    assert "drop --k or --encoder" in capsys.readouterr().err
     use.main(["screen", "items.jsonl", "--model", str(toy_folder)])
     margins = [float(line.split("\t")[6]) for line in Path("screened.tsv").read_text().splitlines()[1:]]
     assert margins == sorted(margins)
