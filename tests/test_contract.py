@@ -22,6 +22,7 @@ from core.experiment import paper as cards
 from core.experiment.config import override, preset_named, to_dict, validate, with_variant
 from core.experiment.paper import DEEDS, FAMILIES, find
 from core.experiment.report import figures_markdown, scoreboard_markdown
+from core.experiment.results import recorded
 from core.experiment.run import ROOT
 from core.experiment.skeleton import unfilled
 from core.files import read_json
@@ -325,8 +326,8 @@ def quick_form(command: str) -> list[str] | None:
         words = ["python", *words[words.index("-m") :]]
     if words[:2] == ["python", "-m"] and words[2].startswith("papers."):
         return [*words[2:], "--dry-run"]
-    # `new` writes into the repository; tests/core/test_cli.py runs it in a copy.
-    return ["core.cli", *words[1:]] if words[:1] == ["papers"] and "new" not in words else None
+    # `new` writes into the repository, `try` reads files of one's own: both have tests of their own.
+    return ["core.cli", *words[1:]] if words[:1] == ["papers"] and not {"new", "try"} & {*words} else None
 
 
 def distinct_commands() -> list[tuple[str, str]]:
@@ -349,7 +350,9 @@ def test_documented_commands_run(
         "core.experiment.reproduce.reproduce", lambda papers, **options: asked.append((papers, options))
     )
     for name in ("revisit.quick", "revisit.replicate", "revisit.rejudge", "power.print_power"):
-        monkeypatch.setattr(f"core.experiment.{name}", lambda paper, **options: asked.append(((paper,), {})))
+        monkeypatch.setattr(
+            f"core.experiment.{name}", lambda paper, **options: asked.append(((paper,), {})) or recorded(paper)
+        )
     end = command(*form, cwd=tmp_path)
     assert end.code == 0, f"{slug}: {line}\n{end.err}"
     assert bool(asked) == (
