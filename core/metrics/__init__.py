@@ -7,7 +7,8 @@ Each metric is a function of one module here and quick to import: `answers`, `ca
 answers, `translation`, `retrieval`, `likelihood`, `representation`; `confusion`, `languages` and `gaps` between
 languages; `agreement`, `correlations`, `lines` and `scaling` over units. Of measurements with seeds and units,
 `comparison` says what is drawn and paired, `intervals` and `correlations` compute intervals, and
-:mod:`core.metrics.stats` has them all, with outcomes and tests. `load` imports `evaluate`, which imports torch and transformers; its metrics are in `modules`.
+:mod:`core.metrics.stats` has them all, with outcomes and tests. `load` imports `evaluate`, which imports torch and
+transformers; its metrics are in `modules`.
 """
 
 from __future__ import annotations
