@@ -349,10 +349,13 @@ def test_documented_commands_run(
     monkeypatch.setattr(
         "core.experiment.reproduce.reproduce", lambda papers, **options: asked.append((papers, options))
     )
+
+    def note(paper: Any, **options: Any) -> Any:
+        asked.append(((paper,), {}))
+        return recorded(paper)
+
     for name in ("revisit.quick", "revisit.replicate", "revisit.rejudge", "power.print_power"):
-        monkeypatch.setattr(
-            f"core.experiment.{name}", lambda paper, **options: asked.append(((paper,), {})) or recorded(paper)
-        )
+        monkeypatch.setattr(f"core.experiment.{name}", note)
     end = command(*form, cwd=tmp_path)
     assert end.code == 0, f"{slug}: {line}\n{end.err}"
     assert bool(asked) == (
