@@ -927,7 +927,9 @@ def test_rows_are_the_same_in_every_form(name: str, packed: bool, tmp_path: Path
     assert [row["Català"] for row in corpora.read_rows(path)] == ["bon dia", "adéu"]
 
 
-@pytest.mark.parametrize("raw", [b"en\tfr\na\tb\n", gzip.compress(b"en\tfr\na\tb\n" * 99, mtime=0)[:20]], ids=["plain", "cut off"])
+@pytest.mark.parametrize(
+    "raw", [b"en\tfr\na\tb\n", gzip.compress(b"en\tfr\na\tb\n" * 99, mtime=0)[:20]], ids=["plain", "cut off"]
+)
 def test_a_damaged_package_is_one_sentence(raw: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.tsv.gz").write_bytes(raw)
     with pytest.raises(UserError, match=r"a\.tsv\.gz is no whole gzip file"):
