@@ -185,8 +185,13 @@ def cpu() -> float:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what belongs together on one worker: a paper's tests (they share its smoke run), the tests of a file."""
+    """Keep what belongs together on one worker: a paper's tests (they share its smoke run), the tests of a file.
+
+    A slow test may take an hour, as an alarm that goes off in a callback of torch's C++ ends the whole process.
+    """
     for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(3600), append=False)
         file = item.path.stem.removeprefix("test_")
         parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         slug = next((name for name in (parameters.get("slug"), file) if name in slugs()), None)

@@ -290,7 +290,6 @@ def test_the_paper_scale_can_be_planned(slug: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
 @every_paper
 def test_the_paper_scale_fits_into_gpus(slug: str) -> None:
     """A step of its training and one of its evaluation, on fake tensors."""

@@ -79,7 +79,6 @@ def test_what_a_notebook_shows_was_printed_and_drawn_in_order(path: Path) -> Non
 
 @pytest.mark.slow
 @pytest.mark.weights
-@pytest.mark.timeout(600)
 @every_notebook
 def test_a_notebook_runs_offline(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nbclient = pytest.importorskip("nbclient")

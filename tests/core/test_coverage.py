@@ -318,7 +318,6 @@ def test_coverage_of_correlations(setting):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
 def test_full_coverage():
     """10,000 experiments a setting."""
     print(table(FULL))
