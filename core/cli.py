@@ -149,7 +149,7 @@ def _reproduce_options(command: argparse.ArgumentParser) -> None:
     _completed(preset, _settings("PRESETS"))
     command.add_argument("--seeds", type=int, nargs="+", help="seeds (default: the paper's)")
     command.add_argument(
-        "--record", action="store_true", help="write results, figure, page and scoreboard into the repository"
+        "--record", action="store_true", help="write results, figure and (tiny) page and scoreboard into the repository"
     )
     command.add_argument("--out", type=Path, default=Path("runs"), help="where the runs are kept (default: runs)")
     command.add_argument("--quiet", action="store_true", help="plain log lines instead of progress bars")

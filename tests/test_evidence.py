@@ -18,6 +18,7 @@ from core.experiment.paper import Claim
 from core.experiment.report import generated, judged
 from core.experiment.results import TRIVIAL, Record, in_place, is_identity, judge, judge_all, recorded, records
 from core.experiment.run import ROOT
+from core.files import read_json
 
 SLUGS = cards.slugs()
 
@@ -89,6 +90,24 @@ def test_verdicts_follow_from_the_measurements(slug: str) -> None:
             assert again.outcome == stored.outcome, stored.claim
             assert again.difference == pytest.approx(stored.difference), stored.claim
             assert again.low == pytest.approx(stored.low), stored.claim
+
+
+@every_paper
+def test_a_replication_is_one_of_this_record(slug: str) -> None:
+    found = read_json(cards.find(slug).folder / "results" / "replication.json")
+    outcomes = {verdict.claim: verdict.outcome for verdict in record_of(slug).verdicts}
+    for row in (found or {"rows": []})["rows"]:
+        assert row["recorded"] == outcomes[row["claim"]], f"{row['claim']}: replicate the new record"
+        assert row["agrees"] == (row["again"] == row["recorded"]), row["claim"]
+    assert not found or not {*found["seeds"]} & {*record_of(slug).seeds}
+
+
+@every_paper
+def test_a_record_names_each_cell_and_its_configuration(slug: str) -> None:
+    for record in records(cards.find(slug)):
+        cells = {f"{variant}/{seed}" for variant, found in record.measurements.items() for seed in found}
+        assert cells == {f"{variant}/{seed}" for variant in record.measurements for seed in record.seeds}
+        assert set(record.keys) == cells
 
 
 @every_paper

@@ -311,22 +311,38 @@ def _settings_markdown(paper: Paper) -> str:
     return f"Settings tried on development data, by arm ([ledger](results/settings.jsonl)): {shown}."
 
 
-def replicated(paper: Paper) -> tuple[int, int] | None:
-    """How many outcomes were the same with fresh seeds, of how many; None where that was not done."""
+class Replication(NamedTuple):
+    """The recorded claims and checks with fresh seeds: outcomes that were the same, new estimates inside the recorded
+    interval, and of how many each."""
+
+    seeds: tuple[int, ...]
+    same: int
+    outcomes: int
+    inside: int
+    estimates: int
+
+    def __str__(self) -> str:
+        return f"{self.same} of {self.outcomes}"
+
+
+def replication(paper: Paper) -> Replication | None:
+    """What `papers replicate --record` kept; None where that was not done."""
     found = read_json(paper.folder / "results" / "replication.json")
-    return (sum(row["agrees"] for row in found["rows"]), len(found["rows"])) if found else None
+    if not found:
+        return None
+    inside = [row["inside"] for row in found["rows"] if row["inside"] is not None]
+    same = sum(row["agrees"] for row in found["rows"])
+    return Replication(tuple(found["seeds"]), same, len(found["rows"]), sum(inside), len(inside))
 
 
 def _replication_markdown(paper: Paper) -> str:
-    found = read_json(paper.folder / "results" / "replication.json")
-    if not found:
+    again = replication(paper)
+    if again is None:
         return ""
-    seeds = ", ".join(map(str, found["seeds"]))
-    agree = sum(row["agrees"] for row in found["rows"])
-    inside = [row["inside"] for row in found["rows"] if row["inside"] is not None]
     return (
-        f"Replicated with seeds {seeds}, never used before: {agree} of {len(found['rows'])} outcomes agree, "
-        f"{sum(inside)} of {len(inside)} new estimates lie in the recorded interval (`papers replicate {paper.slug}`)."
+        f"Replicated with seeds {', '.join(map(str, again.seeds))}, never used before: {again} outcomes agree, "
+        f"{again.inside} of {again.estimates} new estimates lie in the recorded interval "
+        f"(`papers replicate {paper.slug}`)."
     )
 
 
@@ -451,7 +467,7 @@ def scoreboard_markdown(before: str = "") -> str:
         symbols = " ".join(SYMBOLS[v.outcome] for v in verdicts)
         line = (
             f"| [{paper.slug}](papers/{paper.slug}/README.md) ({paper.year}) | {paper.family} | {prose(paper.summary)} "
-            f"| {share} | {symbols} | {'{} of {}'.format(*again) if (again := replicated(paper)) else '–'} "
+            f"| {share} | {symbols} | {replication(paper) or '–'} "
             f"| {minutes(paper, record)} |"
         )
         rows.append((paper.family, line))
@@ -497,12 +513,12 @@ def totals(papers: Iterable[Paper]) -> str:
     )
     hours = sum(record.minutes for _, record in recorded_papers) / 60
     counts = f"of their claims {claims}; of our checks {checks}"
-    again = [counted for paper, _ in recorded_papers if (counted := replicated(paper))]
-    same, of = (sum(side) for side in zip(*again, strict=True)) if again else (0, 0)
-    return (
-        f"All {len(recorded_papers)} recorded papers: {counts}. Their records took {hours:.1f} hours in all. "
-        f"{len(again)} of them were replicated: {same} of {of} outcomes were the same again."
-    )
+    again = [one for paper, _ in recorded_papers if (one := replication(paper))]
+    told = f"All {len(recorded_papers)} recorded papers: {counts}. Their records took {hours:.1f} hours in all."
+    if not again:
+        return told
+    same, outcomes = sum(one.same for one in again), sum(one.outcomes for one in again)
+    return f"{told} {len(again)} of them were replicated: {same} of {outcomes} outcomes were the same again."
 
 
 def summary(paper: Paper, record: Record, kind: type[Check] = Claim) -> str:

@@ -53,7 +53,7 @@ def reproduce(
         preset: The scale.
         seeds: Seeds (item samples, where nothing is trained); each card's by default.
         out: Folder of the runs: `<out>/<slug>/<preset>/<variant>/seed<n>`.
-        record: Also write results, figure, page and scoreboard into the repository.
+        record: Also write results and figure into the repository, and at the tiny scale page and scoreboard.
         quiet: Plain log lines instead of a progress bar.
         jobs: Cells side by side; by default as :func:`side_by_side` says, on a cluster all of them.
         executor: Where: processes of this machine (`here`), jobs of a cluster (`slurm`), or the cluster's way on this

@@ -188,11 +188,12 @@ def rejudge(paper: Paper) -> Record:
                 f"The record of {paper.slug} ({one.preset} scale) lacks the variant {missing[0]!r}: reproduce it with "
                 "--record."
             )
+    found = [one.judged(paper) for one in found]
     with report.recording():
         for one in found:
             path = paper.folder / "results" / f"{one.preset}.json"
-            one.judged(paper).save(path)
-            report.save_figure(paper, one.judged(paper), path.with_suffix(".svg"))
-        report.update_page(paper, record := record.judged(paper))
+            one.save(path)
+            report.save_figure(paper, one, path.with_suffix(".svg"))
+        report.update_page(paper, found[0])
         report.update_scoreboard()
-    return record
+    return found[0]

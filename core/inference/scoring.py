@@ -150,7 +150,7 @@ def log_likelihoods(
         shared = any(prefix or len(row.continuations) > 1 for prefix, rows in clusters for row in rows)
         if shared and not _reads_trees(model, pending):
             clusters = list(_clusters(pending, shares=False, batch_tokens=batch_tokens))
-        padded = not pending or _reads_padding(model, pending[0])
+        padded = not pending or _ignores_what_follows(model, pending[0])
         for prefix, rows in clusters:
             cache = _prefix_cache(model, prefix) if prefix else None
             for batch in _batches(rows, batch_tokens, _vocabulary(model), padded=padded):
@@ -347,7 +347,7 @@ def _tree_is_alone(model: PreTrainedModel, tokens: tuple[int, ...]) -> bool:
     return alike(ours[-3:], _logits(model, [_Row(context, [choice])], (), None)[0])
 
 
-def _reads_padding(model: PreTrainedModel, request: _Request) -> bool:
+def _ignores_what_follows(model: PreTrainedModel, request: _Request) -> bool:
     """Whether what stands on the right of a token is without influence on it; seen once for a model."""
     if model not in _CAUSAL:
         context, choice = request.context[-6:], request.continuation[:1]

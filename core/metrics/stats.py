@@ -64,7 +64,6 @@ __all__ = [
 Better = Literal["higher", "lower", "equal"]
 Outcome = Literal["reproduced", "smaller than claimed", "absent", "undecided", "contradicted"]
 Alternative = Literal["two-sided", "greater", "less"]
-_EXACT = 16  # 2^16 sign patterns are enumerated in a blink
 
 
 class Test(NamedTuple):

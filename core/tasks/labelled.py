@@ -26,7 +26,6 @@ from core.worlds.base import Part
 if TYPE_CHECKING:
     from datasets import Dataset
 
-Split = Part
 # name -> (hub id, prefix of the subset's name, English)
 HUB = {
     "sib200": ("Davlan/sib200", "", "eng_Latn"),
@@ -86,7 +85,7 @@ def english_of(corpus: str) -> str:
     return english[0]
 
 
-def languages_of(corpus: str, split: Split = "test") -> list[str]:
+def languages_of(corpus: str, split: Part = "test") -> list[str]:
     """Languages that a corpus has in a split.
 
     Raises:
@@ -113,7 +112,7 @@ def languages_of(corpus: str, split: Split = "test") -> list[str]:
     return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
 
 
-def read(corpus: str, language: str, split: Split) -> list[Labelled]:
+def read(corpus: str, language: str, split: Part) -> list[Labelled]:
     """One split of one language.
 
     Args:
@@ -174,7 +173,7 @@ def _check_by_hand(corpus: str) -> None:
         raise UserError(f"Corpus {corpus!r} cannot be fetched by program: {BY_HAND[corpus]}.")
 
 
-def _files(folder: Path, split: Split) -> dict[str, Path]:
+def _files(folder: Path, split: Part) -> dict[str, Path]:
     if not folder.is_dir():
         raise UserError(f"Corpus {folder} does not exist: use {', '.join(HUB)} or a folder of <language>/<split>.tsv.")
     nested = [*folder.glob(f"*/{split}.tsv"), *folder.glob(f"*/{split}.jsonl")]

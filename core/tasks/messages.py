@@ -15,10 +15,10 @@ from functools import cache
 from types import MappingProxyType
 
 from core import corpora
-from core.tasks.labelled import Labelled, Split
+from core.tasks.labelled import Labelled
 from core.text.segment import words
 from core.worlds import messages
-from core.worlds.base import Item, in_part
+from core.worlds.base import Item, Part, in_part
 
 MIN_CHARS, MAX_CHARS = 10, 80
 LONGEST = 60
@@ -27,7 +27,7 @@ SHARES = MappingProxyType({"train": 0.5, "dev": 0.2, "test": 0.3})
 KINDS = MappingProxyType({"territory": "LOC", "language": "LANG", "currency": "CUR"})
 
 
-def topics(language: str, part: Split, size: int, seed: int) -> list[Labelled]:
+def topics(language: str, part: Part, size: int, seed: int) -> list[Labelled]:
     """Messages with their topic.
 
     Args:
@@ -42,7 +42,7 @@ def topics(language: str, part: Split, size: int, seed: int) -> list[Labelled]:
     return [Labelled((item.prompt,), (item.answer,)) for item in found]
 
 
-def names(language: str, part: Split, size: int, seed: int) -> list[Labelled]:
+def names(language: str, part: Part, size: int, seed: int) -> list[Labelled]:
     """Messages with names in them, words with tags.
 
     Args:

@@ -17,9 +17,10 @@ from core import corpora
 from core.errors import UserError
 from core.files import read_lines
 from core.tasks import labelled as core_labelled
-from core.tasks.labelled import Labelled, Split
+from core.tasks.labelled import Labelled
 from core.training.losses import IGNORED
 from core.training.masking import Masking, encode
+from core.worlds.base import Part
 from papers.bistil.config import Config
 from papers.bistil.method import Batch, Seen, Teacher
 
@@ -151,7 +152,7 @@ def collate(rows: Sequence[Row], pad: int) -> dict[str, Tensor]:
 # --- the task -------------------------------------------------------------------------------------------------------
 
 
-def labelled(config: Config, language: str, part: Split) -> list[Labelled]:
+def labelled(config: Config, language: str, part: Part) -> list[Labelled]:
     """Examples of the task: of the miniature, CoNLL-2003 and MasakhaNER, or a folder.
 
     Raises:
@@ -168,7 +169,7 @@ def labelled(config: Config, language: str, part: Split) -> list[Labelled]:
     return core_labelled.read(config.task, language, part)
 
 
-def entities(address: str, part: Split) -> list[Labelled]:
+def entities(address: str, part: Part) -> list[Labelled]:
     """Words with tags of people, organisations and places; dates and other names count as none (official code)."""
     table: Any = corpora.read_rows(f"{address}@{PARTS[part]}")
     rows = corpora.adapted(

@@ -23,7 +23,8 @@ from core import corpora
 from core.corpora.files import columns, table_rows
 from core.errors import UserError
 from core.files import read_lines
-from core.tasks.labelled import Labelled, Split, named
+from core.tasks.labelled import Labelled, named
+from core.worlds.base import Part
 from papers.maltese_etymology import method
 from papers.maltese_etymology.method import Action, Ranker, Rule, Scheme
 
@@ -266,7 +267,7 @@ TASKS = {
 SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 
 
-def task_data(config: Config, split: Split) -> list[Labelled]:
+def task_data(config: Config, split: Part) -> list[Labelled]:
     """Tokens and labels of one split."""
     source, column = TASKS[config.task]
     address = (config.data or source).format(split=SPLITS[split])

@@ -28,7 +28,8 @@ from papers.maltese_etymology.config import PATIENCE, Config
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.tasks.labelled import Labelled, Split
+    from core.tasks.labelled import Labelled
+    from core.worlds.base import Part
     from papers.maltese_etymology.method import Processed
     from papers.maltese_etymology.miniature import Text
 
@@ -233,7 +234,7 @@ def fine_tuning(config: Config, run: Run) -> Measurement:
     language = data.language("maltese", config.closed)
     features = Features(language, config.rankers, data.translations(config.translations))
     classifier = Classifier.fit(data.labelled(language, config.annotations), features)
-    splits: tuple[Split, ...] = ("train", "dev", "test")
+    splits: tuple[Part, ...] = ("train", "dev", "test")
     sets: dict[str, list[Labelled]] = {}
     for split in splits:
         rows = data.task_data(config, split)

@@ -16,7 +16,7 @@ from functools import cache, partial
 from itertools import chain, combinations, permutations
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from core import corpora
 from core.corpora import filtering
@@ -24,7 +24,7 @@ from core.experiment.config import to_dict
 from core.text.languages import name as language_name
 from core.training.documents import Body, mixed_rows
 from core.worlds import messages, numbers
-from core.worlds.base import dealt
+from core.worlds.base import Part, dealt
 from papers.marco_llm.bitext import Pair, prepared, render_parallel, rendered
 from papers.marco_llm.config import Config, llama_shape
 
@@ -69,7 +69,7 @@ def _texts(codes: tuple[str, ...], size: int, seed: int) -> dict[str, dict[str, 
     return messages.texts(codes, size, seed, dev=_seen())
 
 
-def text(config: Config, part: Literal["train", "dev", "test"]) -> dict[str, list[str]]:
+def text(config: Config, part: Part) -> dict[str, list[str]]:
     """Messages of a part by language, held-out ones aligned."""
     return _texts(languages(config), config.held_out, config.seed)[part]
 

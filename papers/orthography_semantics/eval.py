@@ -48,13 +48,13 @@ def evaluate(config: Config, run: Run) -> Measurement:
     from papers.orthography_semantics import data, miniature
 
     every, shown = (data.read_items(run.artifact / f"{name}.jsonl") for name in ("items", "shown"))
+    keys = {one.key for one in every} if config.items else miniature.drawn(config.split, config.size, config.seed)
+    asked = [one for one in every if one.key in keys]
     if config.answer == "written":
-        return written(config, run, every, shown)
+        return written(config, run, asked, shown)
     model = place(config, run)
     fits = cosines(model) if config.answer == "cosine" else likelihoods(model, config.dtype)
     scores = scored(config, fits, every, shown)
-    keys = {one.key for one in every} if config.items else miniature.drawn(config.split, config.size, config.seed)
-    asked = [one for one in every if one.key in keys]
     sentences = not config.items and "sentence" in config.tasks
     units = mixed(config, fits, every, miniature.sentences(config.split)) if sentences else {}
     units |= unit_scores(asked, scores) | together(every, scores)

@@ -94,7 +94,7 @@ class Config:
     max_new_tokens: Annotated[int, Range(1)] = 64
     """Room for an answer, in training and when measured."""
     vllm: bool = False
-    """Sample in training through vLLM, in the same process: install it into this environment."""
+    """Sample in training through vLLM, in the same process: into an environment whose torch suits both."""
 
     reading: TrainingConfig = field(
         default_factory=lambda: replace(_SCRATCH, steps=100, batch_size=128, learning_rate=3e-3, weight_decay=1.0)

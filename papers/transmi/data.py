@@ -17,7 +17,7 @@ from core.tasks import messages as tiny
 from core.tasks.labelled import Labelled
 from core.text.romanize import resolve
 from core.worlds import messages
-from core.worlds.base import Item, in_part
+from core.worlds.base import Item, Part, in_part
 from papers.transmi.config import Config
 
 # Retrieval trains nothing, so four in five messages are for the test.
@@ -98,7 +98,7 @@ def labelled_sets(config: Config, corpus: str) -> dict[tuple[str, str], list[Lab
         return {}
     made = {"topics": tiny.topics, "names": tiny.names}.get(corpus)
 
-    def read(code: str, part: labelled.Split) -> list[Labelled]:
+    def read(code: str, part: Part) -> list[Labelled]:
         if made is None:
             return labelled.read(corpus, code, part)
         # Training and development data are the same for all seeds, which differ in what is tested.

@@ -585,7 +585,11 @@ def dry_run(slug: str, name: str, hint: Any, number: float) -> None:
                 resolve(settings.PRESETS, settings.VARIANTS, arguments, program="train", help="")
         except SystemExit as stop:
             code = stop.code if isinstance(stop.code, int) else 1
-    assert code in (0, 2), f"{slug} {name} {number}: {said.getvalue()}"
+    told = f"{slug} {name} {number}: {said.getvalue()}"
+    assert code in (0, 2), told
+    if code == 2:
+        assert name.rpartition(".")[2].replace("-", "_") in said.getvalue().replace("-", "_"), told
+        assert "unrecognized" not in said.getvalue().lower(), told
 
 
 @pytest.mark.parametrize("slug", SLUGS)

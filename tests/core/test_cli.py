@@ -140,6 +140,8 @@ def test_bad_slugs_are_refused(repository: Path, slug: str, word: str) -> None:
         (["-m", "core.cli", "reproduce"], ["--all"]),
         (["-m", "core.cli", "reproduce", SLUG, "--preset", "tinny"], ["tinny", "tiny"]),
         (["-m", "core.cli", "reproduce", SLUG, "--record", "--seeds", "1"], ["--record"]),
+        (["-m", "core.cli", "reproduce", SLUG, "--record", "--preset", "smoke"], ["--record", "smoke"]),
+        (["-m", "core.cli", "reproduce", SLUG, "--quick", "--seeds", "1"], ["--quick", "--seeds"]),
         (["-m", f"papers.{SLUG}.eval", "tinny"], ["tinny"]),
         (["-m", f"papers.{SLUG}.eval", "tiny", "--items", "1"], ["items", "at least 3"]),
         (["-m", f"papers.{SLUG}.eval", "--variant", "relatd"], ["relatd", "related"]),
@@ -223,6 +225,29 @@ def test_reproduce_judges_records_and_recomputes_nothing(
     assert again.stderr.count("(kept)") == 6
     result = contract(repository, "-k", "step or verdicts")
     assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.usefixtures("recording")
+def test_another_scale_is_recorded_beside_and_judged(repository: Path) -> None:
+    pages = [repository / "README.md", repository / "papers" / SLUG / "README.md"]
+    before, results = [page.read_text() for page in pages], repository / "papers" / SLUG / "results"
+    arguments = ["reproduce", SLUG, "--preset", "paper", "--seeds", "7", "8", "9", "--record", "--quiet"]
+    try:
+        done = command(repository, "-m", "core.cli", *arguments)
+        assert done.returncode == 0, done.stderr
+        assert read_json(results / "paper.json")["seeds"] == [7, 8, 9]
+        assert (results / "paper.svg").exists()
+        assert [page.read_text() for page in pages] == before, "pages and the scoreboard are of the tiny scale"
+        text = (results / "paper.json").read_text()
+        (results / "paper.json").write_text(text.replace('"reproduced"', '"contradicted"'))
+        assert contract(repository, "-k", "verdicts").returncode == 1
+        judged = command(repository, "-m", "core.cli", "judge", SLUG)
+        assert judged.returncode == 0, judged.stderr
+        assert (results / "paper.json").read_text() == text
+        assert contract(repository, "-k", "verdicts or cell").returncode == 0
+    finally:
+        for path in results.glob("paper.*"):
+            path.unlink()
 
 
 @pytest.mark.usefixtures("recording")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+import warnings
 from collections.abc import Sequence
 from types import SimpleNamespace
 
@@ -381,6 +382,10 @@ def test_a_model_that_reads_ahead_is_told(tokenizer: PreTrainedTokenizerFast) ->
     model = loading.from_config(XLMRobertaConfig(**SHAPE, max_position_embeddings=258), seed=0)
     with pytest.warns(UserWarning, match="XLMRobertaForCausalLM reads ahead"):
         score_choices(model, tokenizer, CONTEXTS, CHOICES)
+    causal = loading.from_config(XLMRobertaConfig(**SHAPE, max_position_embeddings=258, is_decoder=True), seed=0)
+    with warnings.catch_warnings():  # what the sentence advises is all that has to be done
+        warnings.simplefilter("error")
+        score_choices(causal, tokenizer, CONTEXTS, CHOICES)
 
 
 @pytest.mark.parametrize("end", ["", " ", "\n"])

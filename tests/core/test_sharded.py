@@ -200,6 +200,7 @@ def check_read(folder, shapes, ranks):
         assert all(np.array_equal(rank[name][0], whole) for rank in ranks), name
         assert all(rank[name][2] == [] for rank in ranks), name
         assert sum(rank[name][1] for rank in ranks) == pytest.approx(1), name
+        assert max(rank[name][1] for rank in ranks) < 1.5 / len(ranks), f"{name}: a rank holds more than its part"
         assert contents(folder / "again" / name) == contents(folder / name), name
         again = loading.load_model(folder / "again" / name, task=task, dtype="float32")
         assert np.array_equal(logits(again), whole), name

@@ -13,7 +13,7 @@ from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 import torch
@@ -34,6 +34,7 @@ from core.models.loading import load
 from core.models.scratch import masked_lm
 from core.training.config import TrainingConfig
 from core.worlds import messages, numbers
+from core.worlds.base import PARTS
 from papers.marco_llm import bitext, data, method, miniature, train, use
 from papers.marco_llm import eval as evaluation
 from papers.marco_llm.config import PRESETS, TEMPLATES, VARIANTS, parse_shares, workload
@@ -41,7 +42,6 @@ from papers.marco_llm.method import StagedMixture
 
 PAPER, TINY, SMOKE = PRESETS["paper"], PRESETS["tiny"], PRESETS["smoke"]
 STAGE1, STAGE2 = parse_shares(PAPER.stage1), parse_shares(PAPER.stage2)
-PARTS: tuple[Literal["train", "dev", "test"], ...] = ("train", "dev", "test")
 
 
 # --- parity with the paper's own numbers ------------------------------------------------------------------------------

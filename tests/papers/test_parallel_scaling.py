@@ -356,7 +356,7 @@ def test_training_on_own_problems(paradigm: str, tmp_path: Path, command: Callab
     write(tmp_path / "mine.jsonl", *rows_of(9))
     options = ["paper", "--base", "model", "--problems", "mine.jsonl", "--tests", "mine.jsonl", "--ks", "1", "2"]
     options += ["--languages", "en", "de", "--unseen", "sw", "--paradigm", paradigm, "--group", "2", "--samples", "2"]
-    options += ["--max-new-tokens", "4", "--training.steps", "1", "--training.batch-size", "2", "--no-vllm"]
+    options += ["--max-new-tokens", "4", "--training.steps", "1", "--training.batch-size", "2"]
     options += ["--training.micro-batch-size", "0", "--training.precision", "fp32", "--training.strategy", "auto"]
     options += ["--training.no-gradient-checkpointing", "--out", "run", "--quiet"]
     for stage in ("train", "eval"):
