@@ -339,8 +339,9 @@ def neighbours(learnt: Sequence[Statement], tested: Sequence[Statement]) -> dict
     territory is in two parts, and is right about half.
     """
     kinds = np.array([[one.fact.kind == other.fact.kind for other in learnt] for one in tested])
-    near = {code: shared_trigrams(*([one.fact.names[code][0] for one in own] for own in (tested, learnt))) * kinds
+    near = {code: shared_trigrams(*([one.fact.names[code][0] for one in own] for own in (tested, learnt)))
             for code in ("en", "es")}  # fmt: skip
+    near = {code: np.where(kinds, shares, -1) for code, shares in near.items()}
     near["sp"] = np.maximum(*near.values())
     return {
         name: {

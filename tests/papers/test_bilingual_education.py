@@ -220,6 +220,17 @@ def test_the_nearest_name_accepts_no_city() -> None:
     assert all(value for right in known.values() for value in right.values())
 
 
+def test_the_nearest_name_is_one_of_its_kind() -> None:
+    """Though none shares a letter trigram: of the same object it accepts what is right, whatever stands before it."""
+    made = [one for one in miniature.drawn(Config(seed=3))["learn"] if one.grade == miniature.ACCEPTABLE]
+    city = next(one for one in made if one.fact.kind == "city")
+    named = {one.fact.names["en"][0]: one for one in made if one.fact.kind == "continent"}
+    asked, other = named["Ukraine"], named["Malta"]
+    assert asked.fact.object == other.fact.object
+    for right in miniature.neighbours([city, other], [asked]).values():
+        assert list(right.values()) == [1.0]
+
+
 def test_places_are_where_they_are() -> None:
     named = {fact.id: fact.names["es"] for fact in miniature.facts()}
     assert named["JP/continent Japan"] == ("Japón", "Asia")
