@@ -27,7 +27,7 @@ PAPER = Paper(
     arxiv="2411.04308",
     family="evaluation",
     summary="Grades the same pupils' answers in English, Spanish and Spanglish: a few graded answers in several "
-    "languages teach a multilingual model to grade by content in all of them.",
+    "languages make a multilingual model right more often in all of them.",
     claims=(
         *(
             Claim(
