@@ -159,7 +159,7 @@ class _Cells(NamedTuple):
             of the leaves that all units share, [seeds, leaves], where they do.
         sample: The effective sample.
         spread: Its variance components; None for a single value.
-        leaves: Mean over seeds of each distinct leaf, or drawn unit where seeds draw from one list.
+        leaves: Mean over seeds of each distinct leaf, or of each drawn unit where seeds draw from one list of leaves.
         weights: Its share of the mean; they sum to 1.
     """
 
@@ -198,8 +198,9 @@ def _cells(values: Leaves, depth: int, before: set[str] | None = None) -> _Cells
     matrix = np.array([[row.mean()] for row in means]) if nested else np.stack(means)
     shared = None if nested else _shared(seeds, crossed)
     every = {unit for units in kept for unit in units}
-    # Means of seeds that draw clusters from one short list are no bound alone: there a cluster counts as one leaf.
-    whole = nested and sum(map(len, kept)) >= 2 * len(every)
+    drawn = [path for clusters, units in zip(seeds, kept, strict=True) for unit in units for path in clusters[unit]]
+    # Where seeds draw from one list of leaves, their means are no bound alone; then leaves of one cluster are not many.
+    whole = nested and len(drawn) >= 2 * len({*drawn})
     shares: dict[str, list[float]] = {}  # weight and weighted sum of each distinct leaf
     for clusters, units in zip(seeds, kept, strict=True):
         for unit in units:
