@@ -136,7 +136,7 @@ PAPER = Paper(
             "as alike, more often than form alone or guessing does (difference).",
             metric="told_beyond_form",
             variant="e5",
-            at_least=0.2,
+            at_least=0.1,
         ),
         Premise(
             id="sentence-read",
@@ -162,7 +162,7 @@ PAPER = Paper(
     ),
     official_code="https://github.com/EshaanT/Bilingual_processing_LLMs",
     licence_note="The authors' tables have no licence: bring a copy of your own. Llama 3.1: its own terms.",
-    seeds=tuple(range(71, 79)),
+    seeds=tuple(range(81, 89)),
     minutes=12,
 )  # fmt: skip
 
