@@ -159,7 +159,7 @@ class _Cells(NamedTuple):
             of the leaves that all units share, [seeds, leaves], where they do.
         sample: The effective sample.
         spread: Its variance components; None for a single value.
-        leaves: Mean over seeds of each distinct leaf.
+        leaves: Mean over seeds of each distinct leaf, or of each drawn unit where seeds draw from one list of leaves.
         weights: Its share of the mean; they sum to 1.
     """
 
@@ -197,16 +197,19 @@ def _cells(values: Leaves, depth: int, before: set[str] | None = None) -> _Cells
     ]
     matrix = np.array([[row.mean()] for row in means]) if nested else np.stack(means)
     shared = None if nested else _shared(seeds, crossed)
+    every = {unit for units in kept for unit in units}
+    drawn = [path for clusters, units in zip(seeds, kept, strict=True) for unit in units for path in clusters[unit]]
+    # Where seeds draw from one list of leaves, their means are no bound alone; then leaves of one cluster are not many.
+    whole = nested and len(drawn) >= 2 * len({*drawn})
     shares: dict[str, list[float]] = {}  # weight and weighted sum of each distinct leaf
     for clusters, units in zip(seeds, kept, strict=True):
         for unit in units:
             weight = 1 / (len(seeds) * len(units) * len(clusters[unit]))
             for path, value in clusters[unit].items():
-                share = shares.setdefault(path, [0.0, 0.0])
+                share = shares.setdefault(unit if whole else path, [0.0, 0.0])
                 share[0] += weight
                 share[1] += weight * value
     weights, sums = np.array([*shares.values()]).T
-    every = {unit for units in kept for unit in units}
     sample = _sample(seeds, every, len(before or _units(values, depth)), nested)
     layouts = (matrix,) if shared is None else (matrix, shared)
     return _Cells(layouts, sample, _spread(means, nested, shared), sums / weights, weights)

@@ -57,7 +57,7 @@ class Config:
     by_definition: bool = False
     """Task 1 is answered by task 2, two words being the same that are given one definition; ours, see `PAPER`."""
     exchanged: bool = False
-    """Every pair gets word and glosses of other pairs of its language: the links, broken on purpose."""
+    """Words and glosses of every pair come from four other pairs of its language: the links, broken on purpose."""
     negatives: str = "wheel:minilm"
     """Encoder that chooses wrong definitions; sentence-transformers/all-MiniLM-L6-v2 (code)."""
     max_new_tokens: Annotated[int, Range(1)] = 512
@@ -70,6 +70,8 @@ class Config:
             raise UserError("Nothing is asked: name at least one of --tasks label word english sentence.")
         if self.by_definition and not {"label", "word", "english"} <= {*self.tasks}:
             raise UserError("--by-definition answers task 1 by task 2: ask --tasks label word english.")
+        if self.answer == "likelihood" and "sentence" in self.tasks:
+            raise UserError("Sentences are for encoders: with --answer likelihood ask --tasks label word english.")
 
 
 _PAPER = Config(

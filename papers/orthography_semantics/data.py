@@ -72,15 +72,9 @@ def write_items(path: Path, items: Iterable[Item]) -> int:
     return write_rows(path, ({**one._asdict(), "key": one.key.partition("/")[2]} for one in items))
 
 
-def clean(definition: str, *, compat: bool = False) -> str:
-    """A definition in one form: a line, one full stop, small letters but the first, no blank before a comma.
-
-    Args:
-        definition: The text.
-        compat: As in the authors' notebook, which takes the blank before any apostrophe away too.
-    """
-    text = definition.replace("\n", " ").strip(" .")
-    text = re.sub(r" +(?=[,'])" if compat else r" +(?=,)", "", f"{text}.".lower())
+def clean(definition: str) -> str:
+    """A definition in one form: a line, one full stop, small letters but the first, no blank before a comma."""
+    text = re.sub(r" +(?=,)", "", f"{definition.replace(chr(10), ' ').strip(' .')}.".lower())
     return text[:1].upper() + text[1:]
 
 

@@ -4,8 +4,9 @@
     python -m papers.orthography_semantics.eval tiny --variant smollm2      # a decoder of one language, by likelihood
     python -m papers.orthography_semantics.eval paper                       # written replies to tasks 1 and 2
 
-Metrics are named `<task>_<kind>`: shares of right answers, units `<language>/<English word>`. False friends are also
-split into those that are written alike, `identical`, and those that are nearly so, `near`.
+Metrics are named `<task>_<kind>`: shares of right answers, units `<English word>/<language>`, so that means are over
+English words. False friends are also split into those that are written alike, `identical`, and those that are nearly
+so, `near`; in sentences into those that make the `same` text and those whose texts `differ`, by a capital if no more.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     sentences = not config.items and "sentence" in config.tasks
     units = mixed(config, fits, every, miniature.sentences(config.split)) if sentences else {}
     units |= unit_scores(asked, scores) | together(every, scores)
-    metrics = {name: macro_mean(values) for name, values in units.items()}
+    metrics = {name: macro_mean(values) for name, values in units.items()} | by_language(units)
     metrics |= form(asked, scores) | trivial(asked)
     samples = [
         {"kind": one.kind, "pair": f"{one.english} / {one.word}", "same meaning": SAME_MEANING[one.kind]}
@@ -159,6 +160,11 @@ def balanced(items: Sequence[Item], odds: Sequence[float]) -> float:
     return fmean(fmean(odd for one, odd in zip(items, odds, strict=True) if one.kind == kind) for kind in kinds)
 
 
+def unit(key: str) -> str:
+    """The path of a pair with the English word first, which is drawn with all its languages: `gift/de`."""
+    return "/".join(reversed(key.split("/", 1)))
+
+
 def unit_scores(asked: Sequence[Item], scores: Scores) -> Units:
     """Right or not, by task, kind and item."""
     units: Units = {}
@@ -171,11 +177,11 @@ def unit_scores(asked: Sequence[Item], scores: Scores) -> Units:
         }
         for name, value in right.items():
             if value is not None:
-                units.setdefault(f"{name}_{one.kind}", {})[one.key] = float(value)
+                units.setdefault(f"{name}_{one.kind}", {})[unit(one.key)] = float(value)
                 if one.kind == "false":
-                    units.setdefault(f"{name}_{written_as(one)}", {})[one.key] = float(value)
+                    units.setdefault(f"{name}_{written_as(one)}", {})[unit(one.key)] = float(value)
         if scores.truth:
-            units.setdefault(f"truth_{one.kind}", {})[one.key] = scores.truth[place]
+            units.setdefault(f"truth_{one.kind}", {})[unit(one.key)] = scores.truth[place]
     friends, translations = units.get("truth_false", {}), units.get("truth_translation", {})
     if matched := [key for key in friends if key in translations]:  # the two other words of one English word
         units["false_truer"] = {key: friends[key] - translations[key] for key in matched}
@@ -188,21 +194,36 @@ def written_as(item: Item) -> str:
 
 
 def together(items: Sequence[Item], scores: Scores) -> Units:
-    """Right in task 1 and right about both words in task 2, of every pair of the paper's kinds, for their correlation;
-    nothing where either was not asked."""
+    """Right in task 1 and right about both words in task 2, of every pair of the paper's kinds, for their correlation,
+    and both `_within` kinds, less the mean of the kind; nothing where either was not asked."""
     if not (scores.truth and scores.word and scores.english):
         return {}
-    pairs = {f"{one.key}/{one.kind}": one for one in items if one.kind != "unrelated"}
-    places = {name: (one.kind, one.key) for name, one in pairs.items()}
-    return {
+    places = {f"{unit(one.key)}/{one.kind}": (one.kind, one.key) for one in items if one.kind != "unrelated"}
+    found = {
         "label": {name: float((scores.truth[at] > 0) == SAME_MEANING[at[0]]) for name, at in places.items()},
         "meaning": {name: float(scores.word[at] > 0 and scores.english[at] > 0) for name, at in places.items()},
     }
+    for metric, values in [*found.items()]:
+        kinds = {
+            kind: fmean(values[name] for name, at in places.items() if at[0] == kind) for kind, _ in places.values()
+        }
+        found[f"{metric}_within"] = {name: values[name] - kinds[kind] for name, (kind, _) in places.items()}
+    return found
+
+
+def by_language(units: Units) -> dict[str, float]:
+    """Accuracies of the two ways to be a false friend in each language, `word_near_de`."""
+    found: dict[str, list[float]] = {}
+    for name, values in units.items():
+        if name.startswith(("label", "word", "mixed")) and name.endswith(("_identical", "_near", "_differ")):
+            for path, value in values.items():
+                found.setdefault(f"{name}_{path.split('/')[1]}", []).append(value)
+    return {name: fmean(values) for name, values in found.items()}
 
 
 def mixed(config: Config, fits: Fits, asked: Sequence[Item], frames: Sequence[Any]) -> Units:
-    """Task 3: whether the sense of the sentence's language is taken, for words of that language and of the other; of a
-    word the mean over its two sentences, which differ on purpose."""
+    """Task 3, for encoders: whether the sense of the sentence's language is taken, for words of that language and of
+    the other; of a word the mean over its two sentences, which differ on purpose."""
     friends = {one.key: one for one in asked if one.kind == "false"}
     rows = [
         (friends[frame.key], side, frame)
@@ -211,31 +232,28 @@ def mixed(config: Config, fits: Fits, asked: Sequence[Item], frames: Sequence[An
     ]  # fmt: skip
     contexts, empty, senses = [], [], []
     for one, side, frame in rows:
-        word = getattr(one, side)
-        if config.answer == "cosine":
-            contexts.append(frame.text.format(word))
-            empty.append(word)
-        else:
-            contexts.append(method.SENSE.format(sentence=frame.text.format(f"“{word}”"), word=word))
-            empty.append(method.SENSE.format(sentence="", word=word if config.word_off else "").strip())
+        empty.append(getattr(one, side))
+        contexts.append(frame.text.format(empty[-1]))
         # The sense of the sentence's language first, which the false friend's two glosses are.
         senses.append((one.english_gloss, one.gloss)[:: 1 if frame.language == "en" else -1])
     found: dict[str, dict[str, list[float]]] = {}
-    gains = method.gains(fits, contexts, empty, senses, prior=config.word_off or config.answer != "cosine")
+    gains = method.gains(fits, contexts, empty, senses, prior=config.word_off)
     for (one, side, frame), (own, other) in zip(rows, gains, strict=True):
         congruent = (frame.language == "en") == (side == "english")
         name = f"{'own' if congruent else 'mixed'}_{side}"
-        for metric in (name, f"{name}_{frame.level}", f"{name}_{written_as(one)}"):
-            found.setdefault(metric, {}).setdefault(one.key, []).append(float(own > other))
+        text = "same" if one.english == one.word else "differ"
+        for metric in (name, f"{name}_{frame.level}", f"{name}_{text}"):
+            found.setdefault(metric, {}).setdefault(unit(one.key), []).append(float(own > other))
         if name == "mixed_word":
-            found.setdefault("other_sense", {}).setdefault(one.key, []).append(float(own <= other))
+            found.setdefault("other_sense", {}).setdefault(unit(one.key), []).append(float(own <= other))
     return {metric: {key: fmean(values) for key, values in by_key.items()} for metric, by_key in found.items()}
 
 
 def form(asked: Sequence[Item], scores: Scores) -> dict[str, float]:
     """How far the labels of task 1 follow form: the slope within kinds, d' (equation 4), the mean likeness of each
-    kind's forms, and how often a translation is found truer than an unrelated pair (guessing and form alone: 0.5).
-    Nothing where task 1 was not asked."""
+    kind's forms, how often a translation is found truer than an unrelated pair, how much more often than form alone
+    and guessing find it, and labels with the threshold midway between these two kinds, which knows the answers. Nothing
+    where task 1 was not asked."""
     if not scores.truth:
         return {}
     by_kind: dict[str, list[tuple[float, float]]] = {kind: [] for kind in SAME_MEANING}
@@ -245,10 +263,17 @@ def form(asked: Sequence[Item], scores: Scores) -> dict[str, float]:
     found = {"form_slope": method.form_slope(by_kind), "d_prime": method.d_prime(cognates, friends)}
     found |= {f"form_{kind}": fmean(alike for alike, _ in pairs) for kind, pairs in by_kind.items() if pairs}
     for side, name in enumerate(("trivial_form_told_apart", "told_apart")):
-        # Apart in form, both: who tells these from each other knows what words of both languages mean.
+        # As much apart in form, both: who tells these from each other knows what words of both languages mean.
         same, other = ([pair[side] for pair in by_kind[kind]] for kind in ("translation", "unrelated"))
         if same and other:
             found[name] = fmean(float(a > b) + 0.5 * (a == b) for a in same for b in other)
+    if "told_apart" in found:
+        found["told_beyond_form"] = found["told_apart"] - max(0.5, found["trivial_form_told_apart"])
+        midway = fmean(fmean(score for _, score in by_kind[kind]) for kind in ("translation", "unrelated"))
+        for kind, same_meaning in SAME_MEANING.items():
+            if by_kind[kind]:
+                right = [(score > midway) == same_meaning for _, score in by_kind[kind]]
+                found[f"midway_{kind}"] = fmean(map(float, right))
     return found
 
 
@@ -287,8 +312,8 @@ def written(config: Config, run: Run, asked: Sequence[Item], shown: Sequence[Ite
     units: Units = {}
     for (task, kind, key), reply in zip(prompts, replies, strict=True):
         said = parse(reply, method.LABELS if task == "label" else ("1", "2"))
-        units.setdefault(f"{task}_{kind}", {})[key] = float(said == wanted[task, kind, key])
-        units.setdefault(f"answered_{task}", {})[f"{key}/{kind}"] = float(said is not None)
+        units.setdefault(f"{task}_{kind}", {})[unit(key)] = float(said == wanted[task, kind, key])
+        units.setdefault(f"answered_{task}", {})[f"{unit(key)}/{kind}"] = float(said is not None)
     metrics = {name: macro_mean(values) for name, values in units.items()}
     return Measurement(metrics, units, {"samples": replies[:12]})
 

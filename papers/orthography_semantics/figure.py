@@ -19,7 +19,7 @@ KINDS = (
 # False friends as two groups, those that are spelled alike and those that are nearly so.
 BARS = (
     *KINDS[:2],
-    ("near", "nearly alike: bean / Bein", "orange"),
+    ("near", "nearly alike: back / Bach", "orange"),
     ("identical", "spelled alike: gift / Gift", "vermilion"),
     KINDS[3],
 )
@@ -41,7 +41,7 @@ def draw(record: Record) -> Figure:
 def _answers(axes: Axes, record: Record) -> None:
     for row, (kind, label, colour) in enumerate(BARS):
         for column, (task, _) in enumerate(ASKED):
-            found = mean_of(record, "e5", f"{task}_{kind}", "language/item")
+            found = mean_of(record, "e5", f"{task}_{kind}", "item")
             place = column + 0.16 * (row - 2)
             axes.bar(place, found.estimate, width=0.14, color=COLOURS[colour], alpha=0.6, label="" if column else label)
             axes.plot([place, place], [max(0, found.low), min(1, found.high)], color="black", linewidth=1)

@@ -24,9 +24,11 @@ that is not too similar,
 
     argmax over e of cos(d, e)   among those below 0.6.                                                            (3)
 
-Task 3, what does a quoted word mean in a sentence of its own language, or of the other one? As (2), with the sentence
-before the frame and the two senses as definitions. How much a model follows form is the slope of s on the similarity of
-the forms, within kinds, and how well it tells cognates from false friends, whose forms are as similar,
+Task 3, what does a word mean in a sentence of its own language, or of the other one? An encoder is asked for the cosine
+of the sentence and each of the two senses, and for no more: fits(d, sentence), without a prior.
+
+How much a model follows form is the slope of s on the similarity of the forms, within kinds, and how well it tells
+cognates from false friends, whose forms are as similar,
 
     d' = (mean of s over cognates - mean over false friends) / their standard deviation.                           (4)
 """
@@ -163,8 +165,6 @@ FRAMES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
 }  # fmt: skip
 """Wordings for encoders and decoders, with the name of the language and without; ours. A seed takes the next one."""
-SENSE = "{sentence} Here “{word}” means:"
-"""Wording of task 3 for decoders; ours. An encoder gets the sentence with the word in it, without quotes."""
 
 
 def gains(

@@ -9,6 +9,7 @@ A seed draws which words of the part accuracies are of: cognates whose forms are
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -42,9 +43,7 @@ def pool(language: str, part: Part) -> tuple[Item, ...]:
         key, english, gloss = f"{language}/{row['english']}", row["english"], row["english_gloss"]
         found.append(Item(key, "false", language, english, gloss, row["other"], row["other_gloss"]))
         found.append(Item(key, "translation", language, english, gloss, row["translation"], gloss))
-    for place, row in enumerate(friends):  # the next translation whose form is not like the word's either
-        others = [*friends[place + 1 :], *friends[:place]]
-        other = next(one for one in others if similarity(row["english"], one["translation"]) < 0.5)
+    for row, other in zip(friends, _unrelated(friends), strict=True):
         found.append(
             Item(f"{language}/{row['english']}", "unrelated", language, row["english"], row["english_gloss"],
                  other["translation"], other["english_gloss"])
@@ -54,6 +53,20 @@ def pool(language: str, part: Part) -> tuple[Item, ...]:
             key = f"{language}/{row['english']}"
             found.append(Item(key, "cognate", language, row["english"], row["gloss"], row[language], row["gloss"]))
     return tuple(found)
+
+
+def _unrelated(friends: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """For each row another one, each once, whose translation is as like this row's English word as its own is, so that
+    form does not tell translations from unrelated words; none of like form, nor with a word of its gloss in common."""
+    import numpy as np
+    from scipy.optimize import linear_sum_assignment
+
+    alike = np.array([[similarity(row["english"], one["translation"]) for one in friends] for row in friends])
+    cost = np.abs(alike - alike.diagonal()[:, None])
+    words = [{word for word in row["english_gloss"].split() if len(word) > 3} for row in friends]
+    related = np.array([[bool(one & other) for other in words] for one in words])
+    cost[related | np.eye(len(friends), dtype=bool) | (alike >= 0.5)] = len(friends)  # more than all others together
+    return [friends[place] for place in linear_sum_assignment(cost)[1]]
 
 
 def items(part: Part, encode: Any, keys: set[str] | None = None) -> list[Item]:

@@ -17,6 +17,8 @@ from core.files import build_folder
 from papers.orthography_semantics.config import Config
 from papers.orthography_semantics.method import Item
 
+TRIES = 1000  # the toy has too few pairs for four that share nothing, and takes the last
+
 
 def train(config: Config, run: Run) -> None:
     """Items with their wrong definitions, in every language."""
@@ -56,19 +58,23 @@ def item_set(config: Config) -> tuple[list[Item], list[Item]]:
 
 
 def exchanged(items: list[Item], seed: int) -> list[Item]:
-    """Every link broken: words, glosses and English glosses come from three other pairs of the language, of any kind,
-    as the words of one kind may lie closer to all words than those of another."""
+    """Every link broken: both words and both glosses come from four pairs of the language that share no word and no
+    gloss, of any kind, as the words of one kind may lie closer to all words than those of another."""
     found: dict[tuple[str, str], Item] = {}
     for _, group in groupby(sorted(items, key=lambda one: one.language), key=lambda one: one.language):
-        own = list(group)
-        order = Random(f"exchanged-{seed}").sample(own, len(own))
-        for place, one in enumerate(order):
-            word, meant, english = (order[(place + shift) % len(order)] for shift in (1, 2, 3))
+        own, draw = list(group), Random(f"exchanged-{seed}")
+        for one in own:
+            for _ in range(TRIES):
+                four = draw.sample(own, 4)
+                texts = [text for other in four for text in {text.casefold() for text in other[3:] if text}]
+                if len(texts) == len({*texts}):
+                    break
+            said, meant, word, gloss = four
             friend = one.kind == "false"  # its wrong definition is the other word's
             found[one.kind, one.key] = one._replace(
-                word=word.word, gloss=meant.gloss, negative=english.english_gloss if friend else meant.negative,
-                english_gloss=english.english_gloss,
-                english_negative=meant.gloss if friend else english.english_negative,
+                english=said.english, english_gloss=meant.english_gloss, word=word.word, gloss=gloss.gloss,
+                english_negative=gloss.gloss if friend else meant.english_negative,
+                negative=meant.english_gloss if friend else gloss.negative,
             )  # fmt: skip
     return [found[one.kind, one.key] for one in items]
 

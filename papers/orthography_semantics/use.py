@@ -55,9 +55,15 @@ def probe(
         encoder: Task 1 is the cosine of both words, not a label behind a prompt.
         k: Demonstrations of each kind.
         seed: Of the demonstrations; takes the wording.
+
+    Raises:
+        UserError: An encoder has no prompt to show demonstrations in.
     """
+    if k and encoder:
+        raise UserError("k shows labelled pairs in a prompt, and an encoder has no prompt: drop --k or --encoder.")
     answer: Literal["cosine", "likelihood"] = "cosine" if encoder else "likelihood"
-    return eval.scored(Config(k=k, seed=seed, answer=answer), fits, items, shown or items)
+    config = Config(k=k, seed=seed, answer=answer, tasks=("label", "word", "english"))
+    return eval.scored(config, fits, items, shown or items)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,8 +215,6 @@ def compare(options: Compare) -> None:
 
 def _scores(options: Probe, model: str) -> tuple[list[Item], eval.Scores]:
     """Items with wrong definitions, without those that are shown, and what a model makes of them."""
-    if options.k and options.encoder:
-        raise UserError("--k shows labelled pairs in a prompt, and an encoder has no prompt: drop --k or --encoder.")
     items = data.read_items(options.items)
     if not all(one.negative and one.english_negative for one in items):
         items = method.with_negatives(items, data.encoder(options.negatives))

@@ -296,6 +296,17 @@ def test_units_of_their_own_are_nested_in_seeds():
     assert (sample.nested, sample.overlap, sample.units, sample.leaves, sample.left_out) == (True, 0.0, 12, 12, 0)
 
 
+def test_clusters_that_seeds_draw_from_one_list_are_one_leaf_each():
+    """Three languages agree about a word: thirty words are not ninety, nor eight draws of them eight samples."""
+    rng = np.random.default_rng(0)
+    words = {seed: rng.choice(30, 15, replace=False) for seed in range(8)}
+    one = {s: {f"{w}/de": float(w % 2) for w in own} for s, own in words.items()}
+    three = {s: {f"{w}/{code}": float(w % 2) for w in own for code in ("de", "es", "fr")} for s, own in words.items()}
+    few, many = stats.compare(one, 0.5).interval, stats.compare(three, 0.5).interval
+    assert (many.method, many.low, many.high) == (few.method, pytest.approx(few.low), pytest.approx(few.high))
+    assert stats.compare(three, 0.5, depth=2).interval.standard_error < few.standard_error
+
+
 def test_leaves_that_all_units_share_are_drawn_too():
     """An item that gains in every language: 20 languages do not make 4 items certain."""
     rng = np.random.default_rng(0)

@@ -58,7 +58,6 @@ def test_wrong_definitions_of_false_friends_are_each_others() -> None:
 
 def test_definitions_in_one_form() -> None:
     assert data.clean("The set of Laws , in Spain.\n") == "The set of laws, in spain."
-    assert data.clean(" a bunch of 'grapes'..\n", compat=True) == "A bunch of'grapes'."
     assert data.clean(" a bunch of 'grapes'..\n") == "A bunch of 'grapes'."
 
 
@@ -154,14 +153,21 @@ def test_the_sentence_decides_for_a_model_that_reads_it() -> None:
         own = {
             (one.english_gloss if f.language == "en" else one.gloss) for f in asked for one in items if one.key == f.key
         }
-        return 40.0 * (gloss in own)
+        return float(gloss in own)
 
-    config = Config(answer="likelihood")
-    units = eval.mixed(config, model(lambda one: 0.0, sense, items), items, frames)
+    def fits(contexts: Sequence[str], choices: Sequence[Sequence[str]]) -> list[list[float]]:
+        return [[sense(c, text.strip()) for text in own] for c, own in zip(contexts, choices, strict=True)]
+
+    units = eval.mixed(Config(), fits, items, frames)
     assert {macro_mean(units[name]) for name in ("own_english", "own_word", "mixed_english", "mixed_word")} == {1}
-    assert units["mixed_word"].keys() == {f.key for f in frames} & {one.key for one in items}, (
+    assert units["mixed_word"].keys() == {eval.unit(f.key) for f in frames} & {eval.unit(one.key) for one in items}, (
         "a word is one unit, whatever its sentences"
     )
+    assert {"fast/de", "bald/de"} & units["mixed_word_same"].keys(), "one text"
+    assert "gift/de" in units["mixed_word_differ"], "a capital makes another text"
+    assert not units["mixed_word_same"].keys() & units["mixed_word_differ"].keys()
+    with pytest.raises(UserError, match="Sentences are for encoders"):
+        Config(answer="likelihood")
 
 
 def test_an_encoder_that_knows_the_words_is_always_right() -> None:
@@ -204,6 +210,15 @@ def test_items_cross_form_with_meaning() -> None:
                 assert (one.gloss == one.english_gloss) == method.SAME_MEANING[one.kind], one
             by_kind = [{one.key for one in items if one.kind == kind} for kind in ("false", "translation", "unrelated")]
             assert by_kind[0] == by_kind[1] == by_kind[2]
+            words_of, forms = ([[], []] for _ in range(2))
+            for place, kind in enumerate(("translation", "unrelated")):
+                own = [one for one in items if one.kind == kind]
+                words_of[place] = sorted(one.word for one in own)
+                forms[place] = [method.similarity(one.english, one.word) for one in own]
+            assert words_of[0] == words_of[1], "every translation is also somebody's unrelated word"
+            assert np.mean(np.abs(np.subtract(*forms))) < 0.01
+            told = np.mean([float(a > b) + 0.5 * (a == b) for a in forms[0] for b in forms[1]])
+            assert told == pytest.approx(0.5, abs=0.01), "form tells no translation from an unrelated word"
     assert all(len(parts) == 1 for parts in words.values()), "no English word is in both parts"
     for part in PARTS:
         keys = {one.key for code in miniature.LANGUAGES for one in miniature.pool(code, part)}
@@ -227,6 +242,18 @@ def test_words_of_the_test_are_new_and_glosses_do_not_tell() -> None:
             assert len({one.gloss for one in own} | {one.english_gloss for one in own}) == len(own) * (
                 2 - (kind != "false")
             )
+
+
+def test_no_wrong_definition_says_the_word() -> None:
+    """Neither a word's own definition nor its wrong one has the word, its cognate or what they begin with."""
+    for one in miniature.items("test", data.encoder(PRESETS["tiny"].negatives)):
+        asked = {one.english_negative, one.negative} | (
+            {one.english_gloss, one.gloss} if one.kind != "unrelated" else set()
+        )
+        stems = tuple(word.casefold()[: max(3, len(word) - 2)] for word in (one.english, one.word))
+        assert not [text for text in asked if any(word.startswith(stems) for word in text.casefold().split())], one
+        assert one.negative != one.gloss
+        assert one.english_negative != one.english_gloss
 
 
 def test_a_seed_draws_cognates_as_alike_in_form_as_false_friends() -> None:
@@ -292,6 +319,7 @@ def test_labels_that_are_read_off_the_definitions_go_with_them() -> None:
     tasks: Any = ("label", "word", "english")
     scores = eval.scored(Config(by_definition=True, tasks=tasks, prior=False), fits, items, items)
     units = eval.together(items, scores)
+    assert sum(units["label_within"].values()) == pytest.approx(0)
     friends = [name for name in units["label"] if name.endswith("/false")]
     assert [units["label"][name] for name in friends] == [units["meaning"][name] for name in friends]
     assert {units["label"][name] for name in friends} == {0.0, 1.0}
@@ -335,13 +363,20 @@ def test_the_coin_falls_as_the_official_one() -> None:
 def test_the_null_arm_breaks_every_link() -> None:
     items = pool()
     broken = train.exchanged(items, 0)
+    known = {
+        link for one in items
+        for link in ((one.word, one.gloss), (one.english, one.english_gloss), (one.english, one.word))
+    }  # fmt: skip
     for one, other in zip(items, broken, strict=True):
-        assert (one.kind, one.key, one.english) == (other.kind, other.key, other.english)
+        assert (one.kind, one.key) == (other.kind, other.key)
         if one.kind == "false":
             assert (other.english_negative, other.negative) == (other.gloss, other.english_gloss)
-    known = {(one.word, one.gloss) for one in items} | {(one.english, one.english_gloss) for one in items}
-    for links in ([(o.word, o.gloss) for o in broken], [(o.english, o.english_gloss) for o in broken]):
-        assert sum(link in known for link in links) <= 0.05 * len(items), "a chance meeting at most"
+        words = (other.word, other.english)
+        texts = (other.gloss, other.english_gloss, other.negative, other.english_negative)
+        assert not known & {(word, text) for word in words for text in texts}
+        assert words[::-1] not in known
+        assert other.gloss not in texts[2:3]
+        assert other.english_gloss not in texts[3:]
 
 
 # --- own files --------------------------------------------------------------------------------------------------------
