@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 
 # Longer than any path or list of choices that somebody would read; what is cut is what was typed or stands in a file.
 LONGEST_WORD, LONGEST = 300, 2000
@@ -17,6 +19,21 @@ class UserError(Exception):
 
     def __init__(self, message: object = "") -> None:
         super().__init__(shorten(str(message)))
+
+
+@contextlib.contextmanager
+def about(*inputs: object) -> Iterator[None]:
+    """What is said inside of the content of files, by what knows no files, begins with their names.
+
+    Raises:
+        UserError: As inside; unchanged where it names one of them.
+    """
+    try:
+        yield
+    except UserError as error:
+        if any(str(one) in str(error) for one in inputs):
+            raise
+        raise UserError(f"{', '.join(map(str, inputs))}: {error}") from error
 
 
 def shorten(text: str) -> str:

@@ -13,20 +13,22 @@ import io
 import itertools
 import json
 import pickle
+import re
 import shutil
 import sys
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
 import transformers
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
+import verbs
+from peft import LoraConfig, PeftModel, get_peft_model
 from torch.nn.modules.module import register_module_forward_pre_hook
-from transformers import AutoConfig, AutoTokenizer, LlamaConfig, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoTokenizer
 
 from core.experiment import paper as cards
 from core.experiment.keys import reached
@@ -36,30 +38,37 @@ from core.models import loading
 
 SLUGS = cards.slugs()
 HARMLESS = "code that is not needed"  # such a model loads without it
-# What most readers of files find a column in, so that verbs come as far as their model.
-ROW = {
-    "id": "1", "en": "Good day", "fr": "Bonjour", "native": "Добрый день", "romanised": "Dobryj den", "source": "en",
-    "target": "fr", "source_text": "Good day", "target_text": "Bonjour", "language": "fr", "task": "greet",
-    "prompt": "Say it.", "answer": "Bonjour", "text": "Bonjour", "instruction": "Say it.", "input": "",
-    "output": "Bonjour",
-}  # fmt: skip
-
-
 # What a paper's entrypoint wants beside a model of one's own, before it looks at the model.
 NEEDED = {
-    "bitter_lesson": ("--ratings", "arena"),
-    "bimedix": ("--english", "{en}", "--second", "{ar}", "--test-english", "{en}", "--test-second", "{ar}"),
-    "bimedix2": ("--vision", "nothing/here", "--captions", "{rows}", "--conversations", "{rows}"),
-    "cpt_mixing": ("--sources", "stagnant", "--test-corpus", "{rows}"),
-    "langsamp": ("--corpus", "{rows}"),
-    "xllms100": ("--preferences", "{rows}"),
-    "csr4mbart": ("--languages", "fr", "--data", "{rows}", "--test-data", "{rows}"),
-    "vega_mt": ("--languages", "fr", "--bitext", "{rows}", "--test", "{rows}"),
-    "muril": ("--texts", "{texts}", "--no-translations", "--no-transliterations"),
-    "parallel_scaling": ("--languages", "en", "--unseen", "fr", "--ks", "1"),
-    "translico": ("--corpus", "{texts}"),
-    "three_stage_mt": ("--languages", "en", "fr", "--tuning", "{rows}", "--bitext", "{rows}"),
+    "bitter_lesson": "--ratings arena",
+    "bimedix": "--english en.jsonl --second ar.jsonl --test-english en.jsonl --test-second ar.jsonl",
+    "bimedix2": "--vision nothing/here --captions rows.jsonl --conversations rows.jsonl",
+    "cpt_mixing": "--sources stagnant --test-corpus rows.jsonl",
+    "langsamp": "--corpus rows.jsonl",
+    "xllms100": "--preferences rows.jsonl",
+    "csr4mbart": "--languages sw --data rows.jsonl --test-data rows.jsonl",
+    "vega_mt": "--languages sw --bitext rows.jsonl --test rows.jsonl",
+    "muril": "--texts texts --no-translations --no-transliterations",
+    "parallel_scaling": "--languages en --unseen fr --ks 1",
+    "translico": "--corpus texts",
+    "three_stage_mt": "--languages en sw --tuning rows.jsonl --bitext rows.jsonl",
 }
+# What programs of papers look for beside a model, before they load it.
+BESIDE: dict[str, dict[str, Any]] = {
+    "taco.json": {
+        "language": "Swahili", "revision": None, "quantization": None, "chain": "taco", "template": "alpaca",
+        "max_new_tokens": 2,
+    },
+    "grader.json": {
+        "kind": "lora", "base": "", "slope": 1, "shift": 0, "bias": 0, "threshold": 0, "prompt": "asking",
+        "tuned": True,
+    },
+    "assistant.json": {"vision": "", "image_token": "a", "dtype": "float32"},
+    "neobabel.json": {
+        "vocabulary": {"text": 3, "codes": 2, "bos": 0, "eos": 1}, "tokens": 4, "max_text": 2, "text_width": 0,
+    },
+    "transmi.json": {},
+}  # fmt: skip
 
 
 class Pickled:
@@ -74,10 +83,15 @@ class Pickled:
 
 @dataclasses.dataclass(frozen=True)
 class Trap:
-    """Folders by what is wrong with them, and the file that none of them may write."""
+    """Folders by what is wrong with them, and the file that none of them may write.
+
+    Beside them models with which nothing is wrong, and run directories whose artifacts the folders are.
+    """
 
     folders: dict[str, Path]
     witness: Path
+    models: Path
+    runs: Path
 
 
 @pytest.fixture(scope="module")
@@ -113,15 +127,7 @@ def trap(tmp_path_factory: pytest.TempPathFactory) -> Trap:
         write(folder, "adapter_config.json", base_model_name_or_path=str(base), auto_mapping=None, **targets)
         return folder
 
-    words = {word: number for number, word in enumerate(["<pad>", "<eos>", "<unk>", "a", "b"])}
-    backend = Tokenizer(WordLevel(words, unk_token="<unk>"))
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=backend, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>"
-    )
-    small = LlamaConfig(vocab_size=5, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1)
-    good = root / "good"
-    loading.from_config(small, seed=0).save_pretrained(good)
-    tokenizer.save_pretrained(good)
+    good = verbs.models(root / "models") / "decoder"
 
     strange = code(root / "code")
     write(strange, "config.json", model_type="unheard-of", architectures=["M"])
@@ -136,24 +142,37 @@ def trap(tmp_path_factory: pytest.TempPathFactory) -> Trap:
     (alone / "tokenizer_config.json").unlink()
     write(alone, "config.json", model_type="unheard-of")
 
+    # What PEFT takes for Megatron's it imports; beside `python -m`, modules are folders of the working folder, too.
+    lora = LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM")
+    get_peft_model(loading.load_model(good), lora).save_pretrained(root / "megatron")
+    write(root / "megatron", "adapter_config.json", base_model_name_or_path=str(good), megatron_config={"a": 1})
+    write(root / "megatron", "adapter_config.json", megatron_core="megatron.evil")
+    module = code(root / "megatron")
+    (module / "config.json").unlink()
+
     known = pickles(code(Path(shutil.copytree(good, root / "known"))), "pytorch_model.bin")
     (known / "model.safetensors").unlink()
-    return Trap(
-        {
-            "code": strange,
-            "configuration alone": alone,
-            "known model, pickled weights": known,
-            "adapter of code": pickles(adapter(root / "adapter", strange), "adapter_model.bin"),
-            "pickled adapter": pickles(adapter(root / "pickled", good), "adapter_model.bin"),
-            HARMLESS: code(Path(shutil.copytree(good, root / "superfluous"))),
-        },
-        witness,
-    )
+    folders = {
+        "code": strange,
+        "configuration alone": alone,
+        "known model, pickled weights": known,
+        "adapter of code": pickles(adapter(root / "adapter", strange), "adapter_model.bin"),
+        "pickled adapter": pickles(adapter(root / "pickled", good), "adapter_model.bin"),
+        "adapter of a module": module,
+        HARMLESS: code(Path(shutil.copytree(good, root / "superfluous"))),
+    }
+    for folder in folders.values():
+        for name, facts in BESIDE.items():
+            write(folder, name, **facts, **({"language": str(folder)} if name == "assistant.json" else {}))
+        (root / "runs" / folder.name).mkdir(parents=True)
+        (root / "runs" / folder.name / "artifact").symlink_to(folder)
+    return Trap(folders, witness, root / "models", root / "runs")
 
 
 def test_the_trap_catches_who_trusts(trap: Trap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transformers.dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path))
-    folders = trap.folders
+    monkeypatch.syspath_prepend(trap.witness.parent)
+    folders, decoder = trap.folders, loading.load_model(trap.models / "decoder")
     trusting: list[Callable[[], Any]] = [
         lambda: AutoConfig.from_pretrained(folders["code"], trust_remote_code=True),
         lambda: AutoConfig.from_pretrained(folders["configuration alone"], trust_remote_code=True),
@@ -161,13 +180,14 @@ def test_the_trap_catches_who_trusts(trap: Trap, tmp_path: Path, monkeypatch: py
         lambda: AutoConfig.from_pretrained(folders[HARMLESS], trust_remote_code=True),
         lambda: torch.load(folders["known model, pickled weights"] / "pytorch_model.bin", weights_only=False),
         lambda: torch.load(folders["pickled adapter"] / "adapter_model.bin", weights_only=False),
+        lambda: PeftModel.from_pretrained(decoder, folders["adapter of a module"]),
     ]
     for number, trust in enumerate(trusting):
         with contextlib.suppress(Exception):
             trust()
         assert trap.witness.exists(), number
         trap.witness.unlink()
-        for name in [name for name in sys.modules if name.startswith("transformers_modules")]:
+        for name in [name for name in sys.modules if name.startswith(("transformers_modules", "megatron"))]:
             del sys.modules[name]
 
 
@@ -182,6 +202,10 @@ class Option:
 
     def given(self, value: object) -> list[str]:
         return [*([self.flag] if self.flag else []), *[str(value)] * self.values]
+
+    def forms(self, value: object) -> list[object]:
+        """The value as it is and, among several, with a name."""
+        return [value, f"en={value}"] if self.several else [value]
 
 
 def text_options(kind: type, prefix: str = "") -> Iterator[Option]:
@@ -216,11 +240,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @contextlib.contextmanager
-def until_a_model_runs() -> Iterator[None]:
-    """Commands end where the first model would read something: what they were given is loaded by then, mostly."""
+def until_a_model_runs(ready: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """Commands end where a model would read something: what they were given is loaded by then, mostly."""
 
     def stop(module: object, *_: object) -> None:
-        if isinstance(module, transformers.PreTrainedModel):
+        if isinstance(module, transformers.PreTrainedModel) and ready():
             raise SystemExit(0)
 
     handle = register_module_forward_pre_hook(stop)
@@ -231,23 +255,16 @@ def until_a_model_runs() -> Iterator[None]:
 
 
 class Commands:
-    """Commands with one option of theirs given the planted folders."""
+    """Commands with a planted folder in one place."""
 
     def __init__(self, trap: Trap, asked: list[str], command: Callable[..., Any], cwd: Path) -> None:
         self.trap, self.asked, self.command, self.cwd = trap, asked, command, cwd
         self.numbers = itertools.count()
         self.loading: set[str] = set()
-        self.rows = cwd / "rows.jsonl"
-        self.of = {code: cwd / f"rows-{code}.jsonl" for code in ("en", "ar")}
-        for path, told in ((self.rows, {}), *((path, {"language": code}) for code, path in self.of.items())):
-            lines = [json.dumps({**ROW, **told, "id": str(number)}) for number in range(12)]
-            path.write_text("\n".join(lines), encoding="utf-8")
-        self.texts = cwd / "texts"
-        self.texts.mkdir()
-        (self.texts / "en.txt").write_text("a line\nanother one\n" * 6, encoding="utf-8")
+        self.folder = Path()
 
     def spring(
-        self, words: list[str], option: Option, prepare: Callable[[Path], list[str]], needed: list[str] | None = None
+        self, words: list[str], option: Option, prepare: Callable[[Path], list[str]], needed: Sequence[str] = ()
     ) -> None:
         """Give the option one folder after the other; those that ask for no model are given the first alone.
 
@@ -257,30 +274,46 @@ class Commands:
             prepare: Makes a folder of this name into what the command works on; gives the words that name it.
             needed: Words without which a model is refused before it is looked at.
         """
-        forms = [(words, "{}"), *([([*words, *needed], "{}")] if needed else [])]
-        forms += [(words, "en={}")] if option.several else []
-        for kind, folder in self.trap.folders.items():
-            for form, value in forms:
-                if self.ends(form, option, prepare, kind, value.format(folder)):
-                    forms = [(form, value)]
+        ways = [words, *([[*words, *needed]] if needed else [])]
+        forms = [(way, form) for form in option.forms("{}") for way in ways]
+        for folder in self.trap.folders.values():
+            for way, form in forms:
+                extra = prepare(self.cwd / str(next(self.numbers)))
+                code = self.ends([*way, *option.given(str(form).format(folder)), *extra], folder, self.cwd)
+                self.loading |= {option.flag} if self.looked() else set()
+                if self.looked() or code == 0:
+                    forms = [(way, form)]
                     break
             if option.flag not in self.loading:
                 break
 
-    def ends(
-        self, words: list[str], option: Option, prepare: Callable[[Path], list[str]], kind: str, value: object
-    ) -> bool:
-        """Whether it got along with the value or looked for its model; it runs no code and refuses in a sentence."""
+    def ends(self, words: Sequence[str], folder: Path, cwd: Path) -> int:
+        """The exit code of a command with the folder: it runs no code, and refuses in a sentence."""
         self.asked.clear()
-        extra = prepare(self.cwd / str(next(self.numbers)))
-        end = self.command(words[0], *words[1:], *option.given(value), *extra, cwd=self.cwd)
-        told = f"{' '.join(words)} {option.flag or 'positional'} {kind}: {end.code} {end.err}"
+        self.folder = folder
+        with mock.patch("sys.stdin", io.StringIO("y\ny\n")):
+            end = self.command(*words, cwd=cwd)
+        told = f"{' '.join(words)}: {end.code} {end.err}"
         assert not self.trap.witness.exists(), told
         assert end.code in (0, 2), told
         assert "Traceback" not in end.err, told
-        looked = any(str(self.trap.folders[kind]) in spec for spec in self.asked)
-        self.loading |= {option.flag} if looked else set()
-        return looked or end.code == 0
+        return int(end.code)
+
+    def looked(self) -> bool:
+        """Whether the command looks for a model in the folder."""
+        places = (str(self.folder), str(self.trap.runs / self.folder.name))
+        return any(place in spec for spec in self.asked for place in places)
+
+    def verb(self, row: str, folder: Path, words: Sequence[str] = ()) -> None:
+        """A command of the table of verbs, with the folder in it or in further words, beside right input."""
+        cwd = self.cwd / str(next(self.numbers))
+        cwd.mkdir()
+        verbs.desk(cwd, self.trap.models)
+        slug, *rest = row.split()
+        for module in [module for name, module in sys.modules.items() if name.startswith(f"papers.{slug}.")]:
+            for value in vars(module).values():
+                getattr(value, "cache_clear", lambda: None)()  # which may have read a model for another verb
+        self.ends([f"papers.{slug}.use", *rest, *words], folder, cwd)
 
 
 @pytest.fixture
@@ -289,8 +322,9 @@ def commands(
 ) -> Commands:
     # transformers would ask on a terminal.
     monkeypatch.setattr("builtins.input", lambda *_: "y")
-    monkeypatch.setattr("sys.stdin", io.StringIO("y\ny\n"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.syspath_prepend(trap.witness.parent)  # as `python -m` has the working folder
+    verbs.desk(tmp_path)
     return Commands(trap, asked, command, tmp_path)
 
 
@@ -330,32 +364,56 @@ def test_training_and_evaluation_run_no_code_of_a_model_folder(
             if stage == "eval":  # what the smoke run trained is taken for any configuration's
                 patch.setattr(Run, "key", property(lambda run: key))
             words = [f"papers.{slug}.{stage}", "smoke", "--quiet"]
-            needed = [
-                word.format(rows=commands.rows, texts=commands.texts, **commands.of) for word in NEEDED.get(slug, ())
-            ]
             for option in text_options(type(settings.PRESETS["smoke"])):
-                commands.spring(words, option, fresh if stage == "train" else trained, needed)
+                commands.spring(words, option, fresh if stage == "train" else trained, NEEDED.get(slug, "").split())
     loads = "core.models.loading" in reached(slug)  # a paper that loads no model has no option for one
     assert commands.loading or not loads, (
         "no option came as far as loading a model: say in NEEDED what else has to be given"
     )
 
 
+# Options that share their name with one that takes a model.
+NO_MODELS = {
+    "bimedix2 bench --judge": "a name that requests carry",
+    "taco benchmark --judge": "a name that requests carry",
+    "selective_translation judge --judge": "a name that requests carry",
+    "bitter_lesson trust --models": "a table of numbers",
+    "xllms100 feedback --judge": "code that the user names, to be run",
+}
+
+
 @ends
 @pytest.mark.parametrize("slug", [slug for slug in SLUGS if (ROOT / "papers" / slug / "use.py").exists()])
 def test_verbs_run_no_code_of_a_model_folder(
-    slug: str, end: Callable[[], contextlib.AbstractContextManager[None]], commands: Commands
+    slug: str, end: Callable[..., contextlib.AbstractContextManager[None]], commands: Commands
 ) -> None:
-    with end():
-        for verb, (kind, _) in importlib.import_module(f"papers.{slug}.use").VERBS.items():
-            options = list(text_options(kind))
-            for option in options:
-                others = [
-                    word
-                    for other in options
-                    if other.required and other != option
-                    for word in other.given(commands.rows)
-                ]
-                if option.flag != "--preset" and any(other.flag == "--preset" for other in options):
-                    others += ["--preset", "smoke"]
-                commands.spring([f"papers.{slug}.use", verb, *others], option, lambda out: [])
+    trap, first = commands.trap, next(iter(commands.trap.folders.values()))
+    for verb, (kind, _) in importlib.import_module(f"papers.{slug}.use").VERBS.items():
+        rows = [row for row in verbs.VERBS if row.split()[:2] == [slug, verb]]
+        with end(commands.looked):
+            for row, folder in itertools.product((row for row in rows if "<" in row), trap.folders.values()):
+                words = row.replace("<model>", str(folder)).replace("<run>", str(trap.runs / folder.name))
+                commands.verb(verbs.plain(words), folder)
+                assert commands.looked(), f"{row} ends before it looks for the model: its other input has to be right"
+        flags = {word for row in rows for word in row.split() if word.startswith("--")}
+        options = [option for option in text_options(kind) if option.flag and option.flag not in flags]
+        others = [(rows[0], option.given(value)) for option in options for value in option.forms(first)]
+        others += [(row.replace(it[0], str(first)), []) for row in rows for it in re.finditer("{.*?}", row)]
+        with end():
+            for row, words in others:
+                commands.verb(verbs.plain(row, "decoder"), first, words)
+                assert not commands.looked(), f"{row} {words} is a model: write it as <model> in a row of verbs.VERBS"
+
+
+def test_options_that_name_a_model_are_known() -> None:
+    """An option that takes a model in one verb takes one in all."""
+    found = {(*row.split()[:2], flag) for row in verbs.VERBS for flag in re.findall(r"(--\S+)(?: [^-]\S*)*? \S*<", row)}
+    names = {flag for *_, flag in found}
+    for slug in SLUGS:
+        if (ROOT / "papers" / slug / "use.py").exists():
+            for verb, (kind, _) in importlib.import_module(f"papers.{slug}.use").VERBS.items():
+                for option in text_options(kind):
+                    known = (slug, verb, option.flag) in found or f"{slug} {verb} {option.flag}" in NO_MODELS
+                    assert known or option.flag not in names, (
+                        f"{slug} {verb} {option.flag} stands in no row with <model>"
+                    )

@@ -195,11 +195,6 @@ class Paper:
         return (*self.claims, *self.checks)
 
     @property
-    def nulls(self) -> frozenset[str]:
-        """Variants in which the effect is broken on purpose."""
-        return frozenset(check.null for check in self.judged if check.null)
-
-    @property
     def variants(self) -> tuple[str, ...]:
         """Every variant of the reproduction, in the order in which the claims name them."""
         named = [variant for check in self.judged for variant in check.variants]

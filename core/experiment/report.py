@@ -296,7 +296,7 @@ def _sample_markdown(paper: Paper, record: Record) -> str:
 
 
 def _trivial_markdown(paper: Paper, record: Record) -> str:
-    found = record.trivial(without=paper.nulls)
+    found = record.trivial(without={check.null for check in paper.judged if check.null})
     solvers = ", ".join(f"{prose(name.replace('_', ' '))} {number(value)}" for name, value in found.items())
     return f"Solvers that know nothing: {solvers}." if found else ""
 

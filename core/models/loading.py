@@ -19,6 +19,7 @@ import contextlib
 import importlib.util
 import inspect
 import os
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -257,7 +258,7 @@ def load_adapter(model: Any, folder: str | Path) -> PreTrainedModel:
         if hasattr(model, "merge_and_unload"):
             model = model.merge_and_unload()  # the base is an adapter itself
         _add_rows(model, Path(folder), shapes)
-        with translated(folder), warnings.catch_warnings():
+        with translated(folder), _no_megatron(folder), warnings.catch_warnings():
             warnings.filterwarnings("error", "Found missing adapter keys", UserWarning)
             adapted = PeftModel.from_pretrained(model, str(folder))
     _check_finite(str(folder), adapted)
@@ -592,6 +593,25 @@ def translated(spec: str | Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _no_megatron(spec: str | Path) -> Iterator[None]:
+    """PEFT imports the module that an adapter names as its Megatron, which may be a file of a folder named so."""
+    if "megatron" in sys.modules:
+        yield  # the caller's own, where its modules are looked for
+        return
+    sys.modules["megatron"] = None  # type: ignore[assignment]
+    try:
+        yield
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "megatron":
+            raise
+        raise UserError(
+            f"{spec} asks for Megatron's layers: remove megatron_config from adapter_config.json"
+        ) from error
+    finally:
+        del sys.modules["megatron"]
+
+
+@contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """No progress bars and loading reports; what they would say is checked and raised as errors."""
     from transformers.utils import logging
@@ -674,7 +694,7 @@ def _read_model(
         reading: contextlib.AbstractContextManager[dict[str, Any]] = contextlib.nullcontext({})
         if shard is not None:
             reading = sharded_by(shard)
-        with reading as more:
+        with reading as more, _no_megatron(spec):
             model, report = auto.from_pretrained(source, output_loading_info=True, **options, **more)
     _check_report(spec, task, model, report, new_head=new_head)
     return model

@@ -172,4 +172,6 @@ def _read_table(path: str) -> tuple[tuple[str, str], ...]:
         if len(cells) != 2:
             raise UserError(f"{path}, line {number}: {len(cells)} columns; a table has a source, a tab and a target.")
         items.append((cells[0], cells[1]))
+    if not items:
+        raise UserError(f"{path} has no entry: write a source, a tab and a target a line.")
     return tuple(items)

@@ -79,8 +79,10 @@ def trim(options: Trim) -> None:
     _free(options.out)
     corpora = [[line for line in read_lines(path) if line.strip()] for path in options.corpora]
     checked = read_lines(options.check) if options.check else []
-    if not corpora or not all(corpora):
-        raise UserError("Give text files with at least one line each.")
+    if not corpora:
+        raise UserError("There is no text: name a file a language.")
+    if empty := [path for path, lines in zip(options.corpora, corpora, strict=True) if not lines]:
+        raise UserError(f"{empty[0]} has no line with text: leave it out, or give another file.")
     model, tokenizer = _load(options.model)
     kept = method.kept_tokens(tokenizer, corpora, options.threshold)
     if options.keep_characters:

@@ -16,7 +16,7 @@ from typing import Any
 
 from core import corpora
 from core.corpora.lexicons import Member, read_dictionary, read_synsets
-from core.errors import UserError
+from core.errors import UserError, about
 from core.text.languages import match
 from papers.lexical_specialization import miniature
 from papers.lexical_specialization.config import Config
@@ -87,8 +87,9 @@ def read_constraints(source: str) -> list[Constraint]:
     if "synsetID" in next(iter(rows)):
         return list(corpora.adapted(source, rows, _published))
     synsets: dict[str, list[Member]] = defaultdict(list)
-    for member in read_synsets(source, rows):
-        synsets[member.synset].append(member)
+    with about(source):
+        for member in read_synsets(source, rows):
+            synsets[member.synset].append(member)
     pairs = [pair for members in synsets.values() for pair in combinations(members, 2)]
     if not pairs:
         raise UserError(f"{source} has no synset with two words: give synonyms the same synset.")

@@ -24,7 +24,8 @@ from core.tasks.samples import dialogue
 from core.tasks.translation import adapt_segment, following
 from papers.lmt import method, miniature
 from papers.lmt.config import Config
-from papers.lmt.method import Corpus, Item
+from papers.lmt.method import Item
+from papers.lmt.miniature import Corpus
 from papers.lmt.prompts import AUXILIARY, PIVOTS, Example
 
 

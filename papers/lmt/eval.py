@@ -23,7 +23,7 @@ from core.files import write_rows
 from core.tasks.translation import corpus_scores, following, hypotheses, means, sentence_scores, trivial
 from papers.lmt import data, method, miniature, prompts
 from papers.lmt.config import FEW, Config
-from papers.lmt.method import Corpus
+from papers.lmt.miniature import Corpus
 from papers.lmt.prompts import Example
 
 Units = dict[str, dict[str, float]]

@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,17 +32,6 @@ if TYPE_CHECKING:
 
 Item = Mapping[str, Any]
 RISKY = 10  # distinct sources of one target sentence above which X -> pivot is at risk
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """A configuration's multi-way corpus: which language helps which; items to tune on and to measure on; and the pairs
-    that replace the reverse ones of the controls, whose targets do not repeat."""
-
-    auxiliaries: Mapping[str, str]
-    sft: Sequence[Item]
-    test: Sequence[Item]
-    fresh: Sequence[Example] = ()
 
 
 # --- strategic downsampling -----------------------------------------------------------------------------------------

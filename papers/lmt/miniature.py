@@ -9,8 +9,8 @@ development and test do not meet.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -65,7 +65,18 @@ def meaning(text: str) -> str:
     return " ".join(word for word in text.split() if word not in _FREE)
 
 
-def corpus(config: Config) -> method.Corpus:
+@dataclass(frozen=True)
+class Corpus:
+    """A configuration's multi-way corpus: which language helps which; items to tune on and to measure on; and the pairs
+    that replace the reverse ones of the controls, whose targets do not repeat."""
+
+    auxiliaries: Mapping[str, str]
+    sft: Sequence[method.Item]
+    test: Sequence[method.Item]
+    fresh: Sequence[Example] = ()
+
+
+def corpus(config: Config) -> Corpus:
     """The multi-way corpus of the seed, and reverse pairs with a wording each for the arms that want them."""
     codes, parts, table = config.languages, numbers(config), auxiliaries(config)
     fresh = []
@@ -76,7 +87,7 @@ def corpus(config: Config) -> method.Corpus:
         fresh += [method.render(row, code, "en", ("en",), table, 1.0, 0) for row in rows]
     sft = spelled(parts["sft"], codes, f"multiway-{config.seed}")
     test = spelled(parts[config.split][: config.test_items], codes, f"multiway-{config.seed}")
-    return method.Corpus(table, sft, test, fresh)
+    return Corpus(table, sft, test, fresh)
 
 
 def base_examples(config: Config) -> list[Example]:

@@ -104,9 +104,8 @@ def transliterate(options: Transliterate) -> None:
     from core.corpora.lexicons import read_vocabulary
     from papers.maltese_etymology import data, method
 
-    language = data.language(options.language)
+    language, words = data.language(options.language), read_vocabulary(options.words)
     scheme, rankers = language.scheme, language.rankers(options.rankers)
-    words = read_vocabulary(options.words)
     for word in words:
         chosen, plain = (method.transliterate(word, scheme, given) for given in (rankers, ()))
         readings = [chosen] if scheme.fold(word) in scheme.closed else list(scheme.readings(word))

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional
 
-from core.errors import UserError
+from core.errors import UserError, about
 from core.experiment.config import Range
 from core.experiment.entrypoint import Verbs, tools
 from core.experiment.trying import Try
@@ -297,7 +297,9 @@ def read(path: Path) -> list[Entry]:
     from core.files import read_lines
     from papers.mllm_survey.awesome import parse_list
 
-    return parse_list("\n".join(read_lines(path)))
+    lines = read_lines(path)
+    with about(path):
+        return parse_list("\n".join(lines))
 
 
 VERBS: Verbs = {

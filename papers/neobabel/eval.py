@@ -18,10 +18,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from core.errors import UserError
+from core.errors import UserError, about
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
-from core.files import load_json
+from core.files import load_facts
 from core.plugins import own
 from papers.neobabel.config import Config, Decoding
 
@@ -29,15 +29,25 @@ if TYPE_CHECKING:
     from papers.neobabel.miniature import Item
 
 Painter = Callable[..., Any]
+# What drawing needs of a run's configuration.
+STORED = ("frozen_encoder", "backbone", "image_tokenizer", "decoding")
 
 
-def load_painter(folder: str | Path, config: Config | None = None, text: Any = None) -> Painter:
+def load_painter(
+    folder: str | Path, config: Config | None = None, text: Any = None, image_tokenizer: str = ""
+) -> Painter:
     """A run directory of `train` as a function (prompts, seeds) -> images [n, height, width, 3] in [-1, 1].
 
-    Equal seeds give equal noise, by default that of the prompt's place. `text` reads prompts, if not as the run did.
+    Equal seeds give equal noise, by default that of the prompt's place.
+
+    Args:
+        folder: The run directory, perhaps of a stranger.
+        config: None = what it holds, but for code that it names.
+        text: Reads prompts, if not as the run did.
+        image_tokenizer: Instead of the run's, as in the configuration: `file.py:function` is run.
 
     Raises:
-        UserError: Nothing was trained there, or there is no image tokenizer.
+        UserError: Nothing was trained there, or there is no image tokenizer, or the run names code for one.
     """
     import torch
 
@@ -48,9 +58,16 @@ def load_painter(folder: str | Path, config: Config | None = None, text: Any = N
     artifact = Path(folder) / "artifact"
     trained = model.load(artifact, loading.default_device())
     if config is None:
-        stored = load_json(Path(folder) / "config.json", dict)
-        kept = {name: stored[name] for name in ("frozen_encoder", "backbone", "image_tokenizer")}
-        config = Config(**kept, decoding=Decoding(**stored["decoding"]))
+        stored = load_facts(folder, "config.json", STORED, "papers.neobabel.train")
+        named = image_tokenizer or stored["image_tokenizer"]
+        if named not in ("", "world", image_tokenizer):
+            raise UserError(
+                f"{folder} was trained with the image tokenizer {named!r}, code that is not run because a folder names "
+                "it: name it yourself with --image-tokenizer, if you trust it."
+            )
+        with about(Path(folder) / "config.json"), loading.translated(folder):
+            kept = {"frozen_encoder": stored["frozen_encoder"], "backbone": stored["backbone"]}
+            config = Config(**kept, image_tokenizer=named, decoding=Decoding(**stored["decoding"]))
     tokenizer, decoding = data.image_tokenizer(config.image_tokenizer), config.decoding
     if tokenizer is None:
         raise UserError("There is no image tokenizer to decode with: set image_tokenizer.")

@@ -28,6 +28,8 @@ class Draw:
     """Run directory of a training."""
     prompts: tyro.conf.Positional[tuple[str, ...]]
     """One or more of them; the name of a text file stands for its lines."""
+    image_tokenizer: str = ""
+    """Yours, file.py:function, which is run; empty: the miniature's, and none that a run directory names."""
     out: Path = Path("pictures.svg")
     """File to write; as .svg, prompts in every script are legible."""
     draws: Annotated[int, Range(1)] = 3
@@ -51,7 +53,7 @@ def draw(options: Draw) -> None:
         ending = options.out.suffix[1:]
         if ending not in (known := figure.canvas.get_supported_filetypes()):
             raise UserError(f"{options.out} has no ending of a picture: choose one of {', '.join(known)}.")
-        painter = load_painter(options.run)
+        painter = load_painter(options.run, image_tokenizer=options.image_tokenizer)
         rows = [[(image, "") for image in painter([prompt] * options.draws)] for prompt in prompts]
         sheet(axes, [(prompt, "") for prompt in prompts], [("", rows)])
         with replacing(options.out) as temporary:

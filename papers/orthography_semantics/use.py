@@ -122,8 +122,6 @@ def build(options: Build) -> None:
     """Write items and say how many there are of each kind."""
     from core.corpora import adapted, read_rows
 
-    encode = data.encoder(options.encoder)
-
     def words(row: Mapping[str, Any], _: int) -> tuple[str, str, str, str]:
         found = [" ".join(str(row.get(name) or "").split()) for name in ("english", "english_gloss", "word", "gloss")]
         if not all(found):
@@ -131,6 +129,7 @@ def build(options: Build) -> None:
         return found[0], found[1], found[2], found[3]
 
     rows = list(adapted(options.words, read_rows(options.words), words))
+    encode = data.encoder(options.encoder)
     items = data.typed(rows, options.language, encode, form=options.form, meaning=options.meaning)
     data.write_items(options.out, method.with_negatives(items, encode))
     counts = {kind: sum(one.kind == kind for one in items) for kind in data.KINDS}

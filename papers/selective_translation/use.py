@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional
 
-from core.errors import UserError
+from core.errors import UserError, about
 from core.experiment.config import Range
 from core.experiment.entrypoint import Verbs, show, tools
 from core.experiment.trying import Try
@@ -103,7 +103,9 @@ def side_by_side(options: Audit | Judge) -> list[tuple[str, dict[str, Any], dict
     from core.tasks.instructions import aligned
     from papers.selective_translation.data import rows
 
-    pairs, lost = aligned(rows(options.source, options.fields), rows(options.translated, options.fields))
+    source, translated = (rows(path, options.fields) for path in (options.source, options.translated))
+    with about(options.source, options.translated):
+        pairs, lost = aligned(source, translated)
     if not pairs:
         raise UserError(f"{options.source} and {options.translated} have no id in common: give partners the same id.")
     if lost:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from tyro.conf import Positional
 
-from core.errors import UserError
+from core.errors import UserError, about
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
 from core.experiment.trying import Try
@@ -185,7 +185,8 @@ def align(options: Align) -> None:
     source, target = (read_vectors(path, options.most) for path in (options.source, options.target))
     for side, path in ((source, options.source), (target, options.target)):
         check_words(side.words, path)
-    found = align_spaces(source, target, train, test, options)
+    with about(options.source, options.target, options.dictionary, *([options.test] if options.test else [])):
+        found = align_spaces(source, target, train, test, options)
 
     def fill(folder: Path) -> None:
         save_file({"w": found.w.contiguous()}, folder / "map.safetensors")
@@ -237,7 +238,9 @@ def build(options: Build) -> None:
         for path in (options.source, options.target)
     )
     sizes = {"train": options.train, "test": options.test, "most": options.translations}
-    built = build_dictionaries(read_dictionary(options.dictionary), source, target, **sizes)._asdict()
+    pairs = read_dictionary(options.dictionary)
+    with about(options.dictionary, options.source, options.target):
+        built = build_dictionaries(pairs, source, target, **sizes)._asdict()
 
     def fill(folder: Path) -> None:
         for name, part in built.items():

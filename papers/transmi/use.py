@@ -100,6 +100,9 @@ def measure(options: Measure) -> None:
     from core.text.romanize import resolve
     from papers.transmi.eval import changed, pieces
 
+    own = list(pairs.own_lines(options.lines))
+    if short := [language for language, rows in own if len(rows) < 2]:
+        raise UserError(f"{options.lines} has one line for {short[0]}: it finds itself; give at least two.")
     if not (options.adapted / "transmi.json").exists():
         raise UserError(f"{options.adapted} is no adapted model: make it with `adapt`, or name it with --adapted.")
     romanize = resolve(options.romanizer)
@@ -108,9 +111,7 @@ def measure(options: Measure) -> None:
         pooling = replace(before.pooling, mode="mean", layer=options.layer, special_tokens=True, pool_prefix=True)
         before = replace(before, head=None, pooling=pooling)
     after = replace(load_encoder(options.adapted, before.pooling), head=before.head)
-    for language, rows in pairs.own_lines(options.lines):
-        if len(rows) < 2:
-            raise UserError(f"{options.lines} has one line for {language}: it finds itself; give at least two.")
+    for language, rows in own:
         english, native = [row["en"] for row in rows], [row["native"] for row in rows]
         sides = {
             "as written": Pairs(english, native),

@@ -82,13 +82,17 @@ def build(options: Build) -> None:
 def score(options: Score) -> None:
     """Print accuracy by language, the mean, that of low-resource languages, the gap and the mean to the best."""
     from core import corpora
+    from core.metrics.answers import last_number
     from core.tasks.mathematics import table
 
     def read(path: str, column: str) -> dict[tuple[str, str], str]:
         rows = corpora.read_jsonl(path, required={"id": object, "lang": str, column: object})
         return {(row["lang"], str(row["id"])): str(row[column]) for row in rows}
 
-    show(table(read(options.outputs, "output"), read(options.references, "answer"), options.low, options.high))
+    outputs, answers = read(options.outputs, "output"), read(options.references, "answer")
+    if wrong := [key for (_, key), answer in answers.items() if last_number(answer) is None]:
+        raise UserError(f"{options.references}: the answer to {wrong[0]!r} has no number: write it with its number.")
+    show(table(outputs, answers, options.low, options.high))
 
 
 def finetune(

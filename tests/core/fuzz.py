@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import verbs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_broken import BAD, READERS, SLUGS, VERBS, desk, dry_run, is_a_sentence, numbers_in, options_of, refuse, tried
+from test_broken import BAD, READERS, SLUGS, desk, dry_run, is_a_sentence, models, numbers_in, options_of, refuse, tried
 
 from core.errors import UserError
 from core.files import parse_json
 from papers.tucan.grader import examine, parse_call
 from papers.tucan.method import Tags
 
-__all__ = ["desk"]  # the fixture
+__all__ = ["desk", "models"]  # the fixtures
 
 MANY = settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -76,7 +77,7 @@ def ends_well(function: Callable[[], Any]) -> Any:
 
 
 @pytest.mark.parametrize("kind", BAD)
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", verbs.by_file())
 def test_all_files_with_all_verbs(verb: str, kind: str, desk: Path) -> None:
     refuse(verb, kind, desk)
 

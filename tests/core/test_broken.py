@@ -14,6 +14,7 @@ import itertools
 import json
 import math
 import os
+import re
 import typing
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,12 +23,13 @@ from unittest import mock
 
 import pytest
 import torch
+import verbs
 from safetensors.torch import load_file, save_file
 
 import core.files
 from core import corpora
 from core.corpora.vectors import read_vectors
-from core.errors import LONGEST, LONGEST_WORD, UserError, shorten
+from core.errors import LONGEST, LONGEST_WORD, UserError, about, shorten
 from core.experiment import paper as cards
 from core.experiment.config import _replace, resolve, validate
 from core.experiment.entrypoint import exit_codes
@@ -78,6 +80,8 @@ PLACES = (
     "a pipe",
 )
 BAD = (*CONTENTS, *PLACES)
+# What some readers of rows and of word pairs may take.
+ROWS_OR_PAIRS = ("kinds that change from row to row", "an integer of 5,000 digits", "a tag")
 
 
 def broken(folder: Path, kind: str, suffix: str) -> str:
@@ -243,207 +247,21 @@ def test_what_is_sound_is_read_as_it_is(tmp_path: Path) -> None:
     assert corpora.read_parallel(quoted)["en"] == ['"a'], "quotes of a .tsv are text"
 
 
-# Every verb with a file that it reads in place of {}; the rest of its input is right.
-VERBS: dict[str, tuple[str, str]] = {
-    "tucan build --tools {}": ("tucan", ".json"),
-    "tucan build --templates {}": ("tucan", ".yaml"),
-    "tucan build --prompt.file {}": ("tucan", ".yaml"),
-    "tucan score --items {} --answers items.jsonl": ("tucan", ".json"),
-    "tucan score --items items.jsonl --answers {}": ("tucan", ".jsonl"),
-    "taco build --language Nepali --english {} --translated rows.jsonl": ("taco", ".jsonl"),
-    "taco score --language Nepali --outputs {} --references rows.jsonl": ("taco", ".jsonl"),
-    "taco score --language Nepali --outputs rows.jsonl --references {}": ("taco", ".jsonl"),
-    "taco benchmark --model nothing/here --questions {} --translated rows.jsonl": ("taco", ".jsonl"),
-    "lmt build {}": ("lmt", ".jsonl"),
-    "lmt check {}": ("lmt", ".json"),
-    "three_stage_mt interlinear {} --languages en sw": ("three_stage_mt", ".tmx"),
-    "three_stage_mt interlinear {} pairs.srt --languages en sw": ("three_stage_mt", ".srt"),
-    "three_stage_mt interlinear {} lines.txt --languages en sw": ("three_stage_mt", ".txt"),
-    "bayling2 mix --instructions en={} --parallel sw:en=pairs.tsv": ("bayling2", ".jsonl"),
-    "bayling2 mix --instructions en=rows.jsonl --parallel sw:en={}": ("bayling2", ".csv"),
-    "bayling2 measure --model nothing/here --tasks rows.jsonl --manifest {}": ("bayling2", ".json"),
-    "bayling2 measure --model nothing/here --tasks {}": ("bayling2", ".jsonl"),
-    "marco_llm plan {} --stage1 english=1 --tokens 100": ("marco_llm", ".jsonl"),
-    "marco_llm render {} --languages en sw": ("marco_llm", ".jsonl"),
-    "cpt_mixing grid {} --model nothing/here --test-corpus pairs.tsv": ("cpt_mixing", ".jsonl"),
-    "cpt_mixing grid rows.jsonl --model nothing/here --test-corpus {}": ("cpt_mixing", ".tsv"),
-    "cpt_mixing clean {} --examples pairs.tsv": ("cpt_mixing", ".jsonl"),
-    "cpt_mixing clean rows.jsonl --examples {}": ("cpt_mixing", ".tsv"),
-    "cpt_mixing mixing {} --examples pairs.tsv": ("cpt_mixing", ".jsonl"),
-    "transmi adapt --model nothing/here --romanizer table:{}": ("transmi", ".tsv"),
-    "muril measure {} --model nothing/here": ("muril", ".tsv"),
-    "translico tune {} --model nothing/here": ("translico", ".tsv"),
-    "translico tune {} --model nothing/here --out other": ("translico", ".jsonl"),
-    "translico tune {} --model nothing/here --epochs 1": ("translico", ".txt"),
-    "translico barrier {} --models nothing/here": ("translico", ".csv"),
-    "translico search --queries {} --documents rows.jsonl --models nothing/here": ("translico", ".txt"),
-    "maltese_etymology process {}": ("maltese_etymology", ".jsonl"),
-    "maltese_etymology process pairs.tsv --annotations {}": ("maltese_etymology", ".tsv"),
-    "maltese_etymology process pairs.tsv --translations mt-en={}": ("maltese_etymology", ".tsv"),
-    "maltese_etymology transliterate {}": ("maltese_etymology", ".txt"),
-    "maltese_etymology evaluate {}": ("maltese_etymology", ".tsv"),
-    "multi_if evaluate nothing/here --data {}": ("multi_if", ".csv"),
-    "multi_if evaluate nothing/here --words {}": ("multi_if", ".yaml"),
-    "multi_if score {} --data rows.jsonl": ("multi_if", ".csv"),
-    "multi_if selftest --words {}": ("multi_if", ".yaml"),
-    "multi_if build {}": ("multi_if", ".yaml"),
-    "mexa score {} --model nothing/here": ("mexa", ".tsv"),
-    "mexa score pairs.tsv --model nothing/here --scores {}": ("mexa", ".tsv"),
-    "mexa compare {} --models nothing/here nothing/there": ("mexa", ".jsonl"),
-    "mllm_survey tokens {} --tokenizers bytes": ("mllm_survey", ".tsv"),
-    "mllm_survey card {} --model nothing/here": ("mllm_survey", ".jsonl"),
-    "mllm_survey audit {}": ("mllm_survey", ".md"),
-    "mllm_survey suggest title --readme {}": ("mllm_survey", ".md"),
-    "mllm_survey coverage --catalogue {}": ("mllm_survey", ".yaml"),
-    "langsamp neutrality {} --model nothing/here": ("langsamp", ".tsv"),
-    "cloned_languages similarity {} --model nothing/here": ("cloned_languages", ".tsv"),
-    "cloned_languages clone {} --tokenizer nothing/here --steps 2": ("cloned_languages", ".jsonl"),
-    "cloned_languages efficiency {}": ("cloned_languages", ".csv"),
-    "lexical_specialization specialize {} --model nothing/here": ("lexical_specialization", ".csv"),
-    "lexical_specialization audit {} --models nothing/here nothing/there": ("lexical_specialization", ".jsonl"),
-    "lexical_specialization induce {} --vocabulary pairs.tsv --model nothing/here": ("lexical_specialization", ".txt"),
-    "lexical_specialization induce pairs.tsv --vocabulary {} --model nothing/here": ("lexical_specialization", ".txt"),
-    "lexical_specialization encode {} --model nothing/here": ("lexical_specialization", ".txt"),
-    "sinhala_alignment align {} a.vec pairs.tsv": ("sinhala_alignment", ".vec"),
-    "sinhala_alignment align a.vec a.vec {}": ("sinhala_alignment", ".tsv"),
-    "sinhala_alignment align a.vec a.vec pairs.tsv --test {}": ("sinhala_alignment", ".tsv"),
-    "sinhala_alignment translate nothing --words {}": ("sinhala_alignment", ".txt"),
-    "sinhala_alignment build {} --source a.vec --target a.vec": ("sinhala_alignment", ".tsv"),
-    "sinhala_alignment build pairs.tsv --source {} --target a.vec": ("sinhala_alignment", ".txt"),
-    "sinhala_alignment compare {} --vectors en=a.vec sw=a.vec de=a.vec": ("sinhala_alignment", ".tsv"),
-    "sinhala_alignment compare pairs.tsv --vectors en={} sw=a.vec de=a.vec": ("sinhala_alignment", ".vec"),
-    "bistil trim {} --model nothing/here": ("bistil", ".txt"),
-    "bistil trim rows.jsonl --model nothing/here --check {}": ("bistil", ".txt"),
-    "bistil apply {} --student nothing/here": ("bistil", ".safetensors"),
-    "bistil report {} --models nothing/here": ("bistil", ".jsonl"),
-    "csr4mbart lexicon {} pairs.tsv --model nothing/here": ("csr4mbart", ".txt"),
-    "csr4mbart lexicon pairs.tsv {} --model nothing/here": ("csr4mbart", ".txt"),
-    "csr4mbart tune {} --source en --target sw --model nothing/here": ("csr4mbart", ".tsv"),
-    "bilingual_education audit all={}": ("bilingual_education", ".csv"),
-    "bilingual_education tune all={} --model nothing/here": ("bilingual_education", ".jsonl"),
-    "bilingual_education grade {} --grader nothing/here": ("bilingual_education", ".tsv"),
-    "bilingual_education mix {} --lexicon pairs.tsv": ("bilingual_education", ".csv"),
-    "bilingual_education mix rows.jsonl --lexicon {} --column output": ("bilingual_education", ".tsv"),
-    "multiloko score {} --references release": ("multiloko", ".csv"),
-    "multiloko score {} said.csv --references release": ("multiloko", ".jsonl"),
-    "multiloko evaluate {} --model nothing/here": ("multiloko", ".jsonl"),
-    "multiloko build {} --language ukrainian": ("multiloko", ".csv"),
-    "multiloko build release/thai/dev.jsonl --language thai --human {}": ("multiloko", ".jsonl"),
-    "orthography_semantics build {} --language sw": ("orthography_semantics", ".tsv"),
-    "orthography_semantics probe {} --model nothing/here": ("orthography_semantics", ".jsonl"),
-    "orthography_semantics screen {} --model nothing/here": ("orthography_semantics", ".jsonl"),
-    "orthography_semantics compare {} --model nothing/here --against none/there": ("orthography_semantics", ".jsonl"),
-    "dip prompt {} --lexicon pairs.tsv": ("dip", ".txt"),
-    "dip prompt rows.jsonl --lexicon {}": ("dip", ".tsv"),
-    "dip prompt rows.jsonl --lexicon {} --placement append": ("dip", ".json"),
-    "dip fit {} --source sw": ("dip", ".tsv"),
-    "bimedix adapt {} --model nothing/here --language ar": ("bimedix", ".jsonl"),
-    "bimedix translate {} --model nothing/here --language ar": ("bimedix", ".csv"),
-    "bimedix ask {} rows.jsonl --model nothing/here --language ar": ("bimedix", ".jsonl"),
-    "bimedix routing a={} b={} --model nothing/here": ("bimedix", ".txt"),
-    "bimedix2 bench {} --answers rows.jsonl": ("bimedix2", ".jsonl"),
-    "bimedix2 bench questions.jsonl --answers {}": ("bimedix2", ".jsonl"),
-    "bimedix2 bench questions.jsonl --answers said.jsonl --replies {}": ("bimedix2", ".jsonl"),
-    "bimedix2 score {}": ("bimedix2", ".json"),
-    "dip fit pairs.tsv --source sw --merge {}": ("dip", ".tsv"),
-    "dip compare {} --lexicon pairs.tsv --model nothing/here": ("dip", ".jsonl"),
-    "dip compare rows.jsonl --lexicon {} --model nothing/here": ("dip", ".json"),
-    "dip compare rows.jsonl --lexicon pairs.tsv --model nothing/here --examples {}": ("dip", ".jsonl"),
-    "parallel_scaling mti --before {} --after scores.tsv --trained en": ("parallel_scaling", ".jsonl"),
-    "parallel_scaling mti --before scores.tsv --after {} --trained en": ("parallel_scaling", ".csv"),
-    "parallel_scaling law {}": ("parallel_scaling", ".csv"),
-    "parallel_scaling audit {}": ("parallel_scaling", ".jsonl"),
-    "sql_contrastive encoder --pairs {} --databases . --base nothing/here": ("sql_contrastive", ".jsonl"),
-    "sql_contrastive rerank --candidates {} --databases . --encoder nothing/here": ("sql_contrastive", ".jsonl"),
-    "sql_contrastive score --predictions {} --databases .": ("sql_contrastive", ".csv"),
-    "xcot build --english {} --translated problems.jsonl --language sw": ("xcot", ".jsonl"),
-    "xcot build --english problems.jsonl --translated {} --language sw": ("xcot", ".csv"),
-    "xcot build --english problems.jsonl --translated problems.jsonl --language sw --lexicon {}": ("xcot", ".tsv"),
-    "xcot score --outputs {} --references problems.jsonl": ("xcot", ".jsonl"),
-    "xcot score --outputs problems.jsonl --references {}": ("xcot", ".jsonl"),
-    "xllms100 feedback --instructions en={} sw=rows.jsonl --models nothing/here": ("xllms100", ".jsonl"),
-    "xllms100 convert {}": ("xllms100", ".jsonl"),
-    "xllms100 measure {}": ("xllms100", ".jsonl"),
-    "selective_translation translate {} --language Hindi --backend nothing/here.py:f": (
-        "selective_translation",
-        ".jsonl",
-    ),
-    "selective_translation audit {} rows.jsonl": ("selective_translation", ".jsonl"),
-    "selective_translation audit rows.jsonl {}": ("selective_translation", ".jsonl"),
-    "selective_translation judge {} rows.jsonl --language Hindi": ("selective_translation", ".jsonl"),
-    "selective_translation judge rows.jsonl rows.jsonl --language Hindi --fields instruction --replies {}": (
-        "selective_translation",
-        ".jsonl",
-    ),
-    "vega_mt clean {} --source sw --target en --model nothing/here": ("vega_mt", ".txt"),
-    "vega_mt pseudo {} --source en --target sw --model nothing/here": ("vega_mt", ".tsv"),
-    "vega_mt pseudo pairs.tsv --source en --target sw --model nothing/here --source-text {}": ("vega_mt", ".txt"),
-    "vega_mt pseudo pairs.tsv --source en --target sw --model nothing/here --target-text {}": ("vega_mt", ".txt"),
-    "vega_mt punctuate {}": ("vega_mt", ".txt"),
-    "bitter_lesson trust {} --votes pairs.tsv": ("bitter_lesson", ".csv"),
-    "bitter_lesson trust scores.tsv --ratings {}": ("bitter_lesson", ".tsv"),
-    "bitter_lesson trust scores.tsv --votes {}": ("bitter_lesson", ".jsonl"),
-    "bitter_lesson trust scores.tsv --ratings scores.tsv --models {}": ("bitter_lesson", ".csv"),
-    "bitter_lesson compare {} --ratings pairs.tsv --first a --second b": ("bitter_lesson", ".jsonl"),
-    "bitter_lesson ratings {}": ("bitter_lesson", ".csv"),
-    "bitter_lesson audit {}": ("bitter_lesson", ".jsonl"),
-    "bitter_lesson audit rows.jsonl --second {}": ("bitter_lesson", ".csv"),
-    "bitter_lesson collect {}": ("bitter_lesson", ".yaml"),
-    "bitter_lesson screen {}": ("bitter_lesson", ".jsonl"),
-    "bitter_lesson screen papers.jsonl --judge {}": ("bitter_lesson", ".jsonl"),
-    "csr4mbart distance {} --source en --target sw --models nothing/here": ("csr4mbart", ".jsonl"),
-    "language_neurons identify {} --model nothing/here": ("language_neurons", ".jsonl"),
-    "language_neurons grid {} rows.jsonl --model nothing/here": ("language_neurons", ""),
-    "language_neurons compare {} rows.jsonl": ("language_neurons", ""),
-    "language_neurons pairs {} --model nothing/here --languages sw": ("language_neurons", ".jsonl"),
-    "xlingeval evaluate {} --model nothing/here --languages hi": ("xlingeval", ".jsonl"),
-    "xlingeval consistency {} --encoder none": ("xlingeval", ".csv"),
-    "xlingeval pairs {} --languages hi": ("xlingeval", ".tsv"),
-    "xlingeval verify {} --languages hi --scorer mine.py:scorer": ("xlingeval", ".jsonl"),
-    "xlingeval verdicts {}": ("xlingeval", ".csv"),
-}
-# What else they take is a model, and models are tried below, or numbers.
-MODELS = {
-    "multiloko normalise",
-    "taco ask",
-    "lmt translate",
-    "three_stage_mt translate",
-    "bayling2 chat",
-    "marco_llm report",
-    "transmi measure",
-    "langsamp donors",
-    "neobabel draw",
-    "muril plan",
-    "bimedix2 ask",
-    "vega_mt translate",
-    "layer_swapping merge",
-    "layer_swapping change",
-    "layer_swapping search",
-}
 # All kinds with all verbs are for `nox -s fuzz`.
 SOME = ("a list", "100,000 objects in each other", "lists in every field", "a name of 300 letters")
 
 
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return verbs.models(tmp_path_factory.mktemp("models"))
+
+
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def desk(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with input that is right."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    item = {"id": "1", "user_message": "u", "functions": [], "expected_behavior": {"should_call_function": False}}
-    (tmp_path / "items.jsonl").write_text(json.dumps({**item, "response": "r"}) + "\n")
-    (tmp_path / "rows.jsonl").write_text('{"id": "a", "instruction": "x", "output": "y"}\n')
-    problem = {"id": "1", "lang": "sw", "question": "q", "answer": "1", "output": "1"}
-    (tmp_path / "problems.jsonl").write_text(json.dumps(problem) + "\n")
-    seen = {"question_id": 1, "image": "1.png", "text": "q", "gpt4_answer": "a", "fig_caption": "c", "domain": {}}
-    (tmp_path / "questions.jsonl").write_text(json.dumps({**seen, "type": "conversation"}) + "\n")
-    (tmp_path / "said.jsonl").write_text('{"question_id": 1, "text": "a"}\n')
-    (tmp_path / "pairs.tsv").write_text("en\tsw\na\tb\n")
-    (tmp_path / "scores.tsv").write_text("model\tbenchmark\tlanguage\tscore\trating\na\tx\tsw\t1\t2\n")
-    (tmp_path / "papers.jsonl").write_text('{"id": "1", "title": "t", "abstract": "a"}\n')
-    (tmp_path / "a.vec").write_text("a 1 2\nb 2 1\n")
-    (tmp_path / "release" / "thai").mkdir(parents=True)
-    (tmp_path / "release" / "thai" / "dev.jsonl").write_text('{"id": "1", "question": "q", "targets": ["a"]}\n')
-    (tmp_path / "said.csv").write_text("language,id,prediction\nthai,1,a\n")
+    verbs.desk(tmp_path, models)
     return tmp_path
 
 
@@ -459,16 +277,27 @@ def call(module: str, *arguments: str) -> tuple[int, str]:
 
 
 def refuse(verb: str, kind: str, folder: Path) -> None:
-    """A verb with a broken file ends in a sentence, or finds nothing wrong with it."""
-    slug, suffix = VERBS[verb]
+    """A verb with a broken file, in place of that in brackets, ends in a sentence that names it."""
+    slug, *words = verb.split()
+    (name,) = re.findall(r"{(.*?)}", verb)
+    suffix = name[name.rfind(".") :] if "." in name else ""
     path = broken(folder, kind, suffix)
-    code, said = call(f"papers.{slug}.use", *(word.format(path) for word in verb.split()[1:]))
+    code, said = call(f"papers.{slug}.use", *(re.sub("{.*}", lambda _: path, word) for word in words))
     assert code in (0, 2), said
-    assert code == 0 or is_a_sentence(said.strip().splitlines()[-1]), said
+    if code == 0:
+        assert kind in (*CONTENTS, "no name"), "there is nothing to read"
+        return
+    told = said.strip().splitlines()[-1]
+    assert is_a_sentence(told), said
+    sound = kind in CONTENTS if suffix == ".txt" else kind in ROWS_OR_PAIRS
+    if not (sound and verbs.NOWHERE in told):  # the file is as it should be, and the model is missing
+        # What is cut out of a long message is the middle of the name.
+        name = {"no name": "", "a name of 300 letters": "x" * 50}.get(kind, "broken")
+        assert name in told
 
 
 @pytest.mark.parametrize("kind", SOME)
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", verbs.by_file())
 def test_a_verb_refuses_a_broken_file(verb: str, kind: str, desk: Path) -> None:
     refuse(verb, kind, desk)
 
@@ -480,7 +309,7 @@ def verbs_of(slug: str) -> dict[str, tuple[type, Any]]:
 
 
 def test_every_verb_is_tried() -> None:
-    tried = {" ".join(verb.split()[:2]) for verb in VERBS} | MODELS
+    tried = {" ".join(row.split()[:2]) for row in verbs.VERBS}
     assert {f"{slug} {verb}" for slug in SLUGS for verb in verbs_of(slug)} == tried
 
 
@@ -813,8 +642,6 @@ def end_of(error: BaseException) -> tuple[int, str]:
     ],
 )
 def test_what_surrounds_a_command(error: BaseException, words: str) -> None:
-    import re
-
     code, said = end_of(error)
     assert code == 2
     assert re.search(words, said)
@@ -872,6 +699,13 @@ def test_no_characters_but_ascii(desk: Path) -> None:
 
 
 # --- messages -----------------------------------------------------------------------------------------------------
+
+
+def test_what_knows_no_files_is_told_which_they_are() -> None:
+    for said, whole in (("two ids are 7", "a.tsv, b.tsv: two ids are 7"), ("b.tsv is empty", "b.tsv is empty")):
+        with pytest.raises(UserError) as refused, about("a.tsv", Path("b.tsv")):
+            raise UserError(said)
+        assert str(refused.value) == whole
 
 
 def test_a_message_is_shortened_in_its_middle() -> None:

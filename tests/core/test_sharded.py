@@ -334,7 +334,7 @@ def test_no_process_ever_holds_the_model(tmp_path):
 @pytest.mark.parametrize("world", [2, 3])
 def test_other_architectures_and_more_processes(tmp_path, world):
     torch.set_num_threads(1)
-    shapes = SHAPES | MORE
+    shapes = MORE if world == 2 else SHAPES | MORE  # two processes read the others above
     stored(tmp_path, shapes)
     check_read(tmp_path, shapes, launch_cpu(read, world, tmp_path, shapes, timeout=280))
 

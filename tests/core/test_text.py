@@ -234,6 +234,9 @@ def test_table_file(tmp_path):
         romanize("да", f"table:{path}")
     path.write_text("д\tD\nа\ta\n", encoding="utf-8")
     assert version(f"table:{path}") != before
+    path.write_text("\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"scheme\.tsv has no entry"):
+        resolve(f"table:{path}")
     with pytest.raises(UserError, match="does not exist"):
         resolve("table:nowhere.tsv")
 

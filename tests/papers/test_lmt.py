@@ -434,7 +434,7 @@ def test_groups_are_those_of_the_papers_tables() -> None:
     config = replace(PRESETS["paper"], languages=("de", "ky"))
     directions = ["en-zh", "zh-en", "en-de", "de-en", "zh-de", "de-zh", "ky-zh"]
     values = {"": {direction: float(rank) for rank, direction in enumerate(directions)}}
-    units = evaluation.group(config, method.Corpus(AUXILIARY, [], []), values)
+    units = evaluation.group(config, miniature.Corpus(AUXILIARY, [], []), values)
     assert units["p2x_en_high"] == {"zh/en": 0, "de/en": 2}
     assert units["x2p_en_high"] == {"zh/en": 1, "de/en": 3}
     assert (units["p2x_zh"], units["x2p_zh_low"]) == ({"de/zh": 4}, {"ky/zh": 6})

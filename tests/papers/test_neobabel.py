@@ -475,6 +475,28 @@ def test_the_smoke_run(smoke: Callable[[str], Any], tmp_path: Path, capsys: pyte
     use.main(["draw", str(done.path), *prompts, "--out", str(tmp_path / "x.svg"), "--draws", "1"])
     assert "两个心形" in (tmp_path / "x.svg").read_text(encoding="utf-8")
     assert "2 prompts" in capsys.readouterr().out
+    # A run directory may come from a stranger: code that it names is not run.
+    strange = tmp_path / "strange"
+    strange.mkdir()
+    (strange / "artifact").symlink_to(done.path / "artifact")
+    code = f"{tmp_path / 'mine.py'}:load"
+    (tmp_path / "mine.py").write_text(
+        f"open({str(tmp_path / 'ran')!r}, 'w')\ndef load():\n    from core.worlds import shapes\n    return shapes\n"
+    )
+    stored = read_json(done.path / "config.json")
+    for changed, said in (
+        ({"image_tokenizer": code}, "code that is not run because a folder names it: name it yourself with"),
+        ({"decoding": 5}, "cannot load"),
+        ({"decoding": {"timesteps": []}}, r"strange/config\.json: decoding\.timesteps"),
+    ):
+        (strange / "config.json").write_text(json.dumps({**stored, **changed}))
+        with pytest.raises(UserError, match=said):
+            evaluation.load_painter(strange)
+    (strange / "config.json").write_text(json.dumps({**stored, "image_tokenizer": code}))
+    assert not (tmp_path / "ran").exists()
+    out = str(tmp_path / "y.svg")
+    use.main(["draw", str(strange), "a red heart", "--out", out, "--draws", "1", "--image-tokenizer", code])
+    assert (tmp_path / "ran").exists()
 
 
 @pytest.fixture

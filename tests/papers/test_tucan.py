@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,15 +25,13 @@ from core.experiment.paper import find
 from core.experiment.run import Run, temporary
 from core.files import read_json
 from core.inference.chat import Chat
-from core.models.loading import from_config
-from core.models.scratch import hybrid_config, start_copying
 from core.tasks.samples import dialogue
 from core.worlds.base import PARTS, Part
 from core.worlds.requests import Catalogue
 from papers.tucan import data, grader, method, miniature, use
 from papers.tucan import eval as tucan_eval
 from papers.tucan import train as tucan_train
-from papers.tucan.config import PRESETS, VARIANTS, BaseModel, Config, PromptConfig, workload
+from papers.tucan.config import PRESETS, VARIANTS, Config, PromptConfig, workload
 
 SOFIA = {"location": "София"}
 WEATHER = {"should_call_function": True, "expected_function": "get_weather", "expected_parameters": SOFIA}
@@ -544,17 +541,6 @@ def test_the_base_has_read_no_request_of_the_test_and_what_is_kept_is_not_tuned_
     assert not any(f'"{name}"' in text for text in read for name in miniature.catalogue().functions)
     tuned = {one["user_message"] for one in miniature.training_items(Config(seed=3))}
     assert not {question.context for question in miniature.knowledge(Config(seed=3))} & tuned
-
-
-def test_the_base_copies_before_it_has_learnt_anything() -> None:
-    """Of tokens in random order, said again, the next one is what it was, in the shape that the base has by default."""
-    shape, draws = BaseModel(), torch.Generator().manual_seed(0)
-    said = torch.stack([torch.randperm(296, generator=draws)[:12] + 4 for _ in range(20)]).repeat(1, 2)
-    model = from_config(hybrid_config(300, width=shape.hidden, layers=shape.layers), seed=0)
-    start_copying(model, seed=0)
-    with torch.no_grad():
-        right = model(said).logits[:, 12:-1].argmax(-1) == said[:, 13:]
-    assert right.float().mean() > 0.5
 
 
 def test_solvers_that_understand_nothing() -> None:
