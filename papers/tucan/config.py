@@ -45,7 +45,7 @@ class BaseModel:
 
     hidden: Annotated[int, Range(8)] = 128
     """Width; ours."""
-    layers: Annotated[int, Range(1)] = 4
+    layers: Annotated[int, Range(1)] = 2
     """Transformer blocks; ours."""
     vocabulary: Annotated[int, Range(300)] = 2000
     """Byte-level BPE entries, trained on what the base reads; ours."""
