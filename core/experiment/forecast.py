@@ -33,8 +33,8 @@ class Forecast:
     phrase: str
 
 
-def forecast(check: Check, compared: Comparison) -> Forecast:
-    """What more seeds, or else more units, would decide about one comparison."""
+def forecast(check: Check, compared: Comparison, *, undecided: bool = False) -> Forecast:
+    """What more seeds, or else more units, would decide about one comparison; `undecided`: these have not."""
     from core.metrics import stats
 
     spread, sample = compared.spread, compared.sample
@@ -51,7 +51,7 @@ def forecast(check: Check, compared: Comparison) -> Forecast:
         return Forecast(effect, width, None, None, f"even {MOST_SEEDS} seeds of 1,000 units would not decide")
     more = f" of {needed.units} units" if needed.units > units else ""
     seeds = needed.seeds
-    if not more and effect <= (compared.interval.high - compared.interval.low) / 2:
+    if not more and (undecided or effect <= (compared.interval.high - compared.interval.low) / 2):
         seeds = max(seeds, sample.seeds + 1)  # as many as these may be expected to do, but these have not
     return Forecast(effect, width, seeds, needed.units, f"{seeds} seeds{more} would decide")
 

@@ -281,7 +281,7 @@ def _verdict(check: Check, control: str | float, cells: Cells) -> Verdict:
         high=interval.high,
         method=interval.method,
         sample={name: round(value, 3) for name, value in asdict(compared.sample).items()},
-        needed=forecast(check, compared).phrase if outcome == "undecided" else "",
+        needed=forecast(check, compared, undecided=True).phrase if outcome == "undecided" else "",
     )
 
 

@@ -27,7 +27,7 @@ PAPER = Paper(
     arxiv="2411.04308",
     family="evaluation",
     summary="Grades the same pupils' answers in English, Spanish and Spanglish: a few graded answers in several "
-    "languages teach a multilingual model to grade by content in all of them.",
+    "languages make a multilingual model right more often in all of them.",
     claims=(
         *(
             Claim(
@@ -73,12 +73,31 @@ PAPER = Paper(
         *(
             Check(
                 id=f"beats-nearest-name-{name.lower()}",
-                statement=f"Tuned in all three, it is right more often about {name} answers than one who accepts what "
-                "is right of the fact with the nearest name.",
-                metric=f"accuracy_{code}", treatment="bilingual", control="bilingual",
+                statement=f"Tuned in all three and not asked about cities, it is right more often about {name} answers "
+                "than one who accepts what is right of the fact with the nearest name.",
+                metric=f"no_city_{code}", treatment="bilingual", control="bilingual",
                 control_metric=f"neighbour_{code}", **_LEARNT,
             )
             for code, name in _NAMES.items()
+        ),
+        *(
+            Check(
+                id=f"bilingual-ranks-{name.lower()}",
+                statement=f"Tuned in all three, it likes the right one of a fact's two {name} answers better more "
+                "often than untuned.",
+                metric=f"ranked_{code}", treatment="bilingual", control="zero", **_LEARNT,
+            )
+            for code, name in _NAMES.items()
+        ),
+        *(
+            Check(
+                id=f"untuned-ranks-spanglish-below-{name.lower()}",
+                statement="Untuned, it likes the right one of a fact's two answers better less often in Spanglish than "
+                f"in {name}.",
+                metric="ranked_sp", treatment="zero", control="zero", control_metric=f"ranked_{code}",
+                better="lower", premises=("untuned-ranks",), **_DRAWN,
+            )
+            for code, name in list(_NAMES.items())[:2]
         ),
         Check(
             id="worst-language",
@@ -137,6 +156,12 @@ PAPER = Paper(
             **_LEARNT,
         ),
         Check(
+            id="mixing-costs-beyond-spanish",
+            statement="These it grades rightly less often than the same in Spanish.",
+            metric="mixed", treatment="english", control="english", control_metric="translated", better="lower",
+            **_LEARNT,
+        ),
+        Check(
             id="beyond-facts",
             statement="What it has learnt from facts about the world grades answers to science questions better than "
             "chance.",
@@ -161,7 +186,7 @@ PAPER = Paper(
     official_code="https://github.com/asr9koa/Code-switching-lak",
     licence_note="The official code and data have no licence: they may be read from your own copy, not passed on. "
     "Llama 3.1 and Mistral NeMo: their own terms.",
-    seeds=(61, 62, 63, 64, 65),
+    seeds=(71, 72, 73, 74, 75),
     minutes=4,
 )  # fmt: skip
 

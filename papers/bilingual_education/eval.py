@@ -107,7 +107,9 @@ def tiny(config: Config, grader: EncoderGrader | LanguageGrader) -> Measurement:
         units |= own
         metrics |= {name: fmean(values.values()) for name, values in own.items()} | numbers
     for name, nearest in miniature.neighbours(drawn["learn"], drawn["test"]).items():
-        units[f"neighbour_{name}"], metrics[f"neighbour_{name}"] = nearest, fmean(nearest.values())
+        same = {key: units[f"accuracy_{name}"][key] for key in nearest}
+        for kind, values in (("neighbour", nearest), ("no_city", same)):
+            units[f"{kind}_{name}"], metrics[f"{kind}_{name}"] = values, fmean(values.values())
     metrics["trivial_neighbour"] = fmean(metrics[f"neighbour_{name}"] for name in tests)
     metrics |= miniature.solvers(drawn["learn"], drawn["test"], config.prior)
     samples = [
@@ -121,7 +123,10 @@ def tiny(config: Config, grader: EncoderGrader | LanguageGrader) -> Measurement:
 def beyond(
     config: Config, grader: EncoderGrader | LanguageGrader, tested: Sequence[Statement]
 ) -> tuple[Units, dict[str, float]]:
-    """Units of the written questions in all conditions and of English answers in Spanish words; their share."""
+    """Units of the written questions in all conditions, and of English answers in Spanish words; which share is.
+
+    These English answers stand beside, as they are (`unmixed`) and said in Spanish (`translated`).
+    """
     from papers.bilingual_education import miniature
 
     def right(answers: Sequence[Answer], name: str = "") -> dict[str, float]:
@@ -133,8 +138,8 @@ def beyond(
         units["science"] |= right(every[: 2 * config.asked or None], f" {name}")
     mixed = miniature.mixed(tested)
     units["mixed"] = right([answer for answer, _ in mixed])
-    plain = {one.answer("en").id: one.answer("en") for one in tested}
-    units["unmixed"] = right([plain[key] for key in units["mixed"]])
+    for name, code in (("unmixed", "en"), ("translated", "es")):
+        units[name] = right([own for one in tested if (own := one.answer(code)).id in units["mixed"]])
     return units, {"mixed_rate": fmean(text.rate for _, text in mixed)}
 
 

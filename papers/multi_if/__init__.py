@@ -6,17 +6,19 @@ from typing import Any
 
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
-# The same instruction with the same arguments is compared with itself; languages are drawn whole. Where the choice is
-# of others than those that are asked for (`decoy`), nothing may come out: falls and leads are metrics of their own, so
-# that this arm is compared with itself as well. What is written has no null arm: what nobody asks for is next to never
-# followed, and cannot fall.
+# The same instruction with the same arguments is compared with itself. What is forgotten differs by the kind of
+# instruction more than by anything else, so kinds are drawn whole there; languages are for claims about them, topics
+# where English alone is written. Where the choice is of others than those that are asked for (`decoy`), nothing may
+# come out: falls and leads are metrics of their own, so that this arm is compared with itself as well. What is written
+# has no null arm: what nobody asks for is next to never followed, and cannot fall.
 _DRAWN: dict[str, Any] = {
     "treatment": "multi_turn",
     "unit": "language",
     "null": "decoy",
     "premises": ("english-heeds",),
 }
-_FOLLOWED: dict[str, Any] = _DRAWN | {"smallest": 0.05, "null": None, "premises": ("written-at-all",)}
+_WRITTEN: dict[str, Any] = {"unit": "language/topic", "smallest": 0.05, "null": None, "premises": ("written-at-all",)}
+_FOLLOWED: dict[str, Any] = _DRAWN | _WRITTEN
 _HEEDED: dict[str, Any] = _DRAWN | {"smallest": 0.05}
 _NATS: dict[str, Any] = _DRAWN | {"smallest": 0.25}
 _LARGE = "A model of 135 million parameters has no larger and no reasoning sibling here: preset `paper`."
@@ -37,7 +39,7 @@ PAPER = Paper(
             statement="At the third turn an instruction that was given two turns ago changes the model's choice "
             "between a reply that follows it and one that does not less, in nats, than the same one given last.",
             reported="Instructions that were followed are broken at later turns, by every model (forgetting ratio).",
-            **_NATS | {"metric": "forgotten", "control": 0.0},
+            **_NATS | {"metric": "forgotten", "control": 0.0, "unit": "instruction"},
         ),
         Claim(
             id="falls-with-turns",
@@ -50,7 +52,7 @@ PAPER = Paper(
             statement="More often in English than in the mean of seven other languages an instruction moves the choice "
             "towards the reply that follows it.",
             reported="o1-preview at turn 3: English .773; Hindi .709, Chinese .703, Russian .531.",
-            **_HEEDED | {"metric": "english_lead", "control": 0.0, "unit": "conversation"},
+            **_HEEDED | {"metric": "english_lead", "control": 0.0, "unit": "topic"},
         ),
         Claim(
             id="other-scripts-behind",
@@ -97,7 +99,7 @@ PAPER = Paper(
             statement="In English an instruction moves the choice towards the reply that follows it (chance: 0.5).",
             metric="heeded_english",
             variant="multi_turn",
-            at_least=0.75,
+            at_least=0.6,
         ),
         Premise(
             id="written-at-all",
@@ -109,8 +111,8 @@ PAPER = Paper(
     ),
     official_code="https://github.com/facebookresearch/Multi-IF",
     licence_note="The official code is Apache-2.0, the table facebook/Multi-IF CC BY-NC 2.0; Llama 3.1: its own terms.",
-    seeds=(11, 12, 13, 14),
-    minutes=19,
+    seeds=(15, 16, 17, 18, 19),
+    minutes=16,
     extras=("checkers",),
 )
 

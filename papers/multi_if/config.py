@@ -35,14 +35,13 @@ class Config:
     """A table with the official columns: a file or hub dataset. Empty: the miniature's."""
     languages: tuple[str, ...] = ()
     """Codes; empty = all eight of the miniature, or all of the table."""
-    written: tuple[str, ...] = ("en", "es", "fr", "it")
-    """Languages of the miniature in which replies are written, those with the shortest ones in the model's tokens; the
-    choice is forced in all."""
-    topics: Annotated[int, Range(1)] = 1
+    written: tuple[str, ...] = ("en",)
+    """Languages of the miniature in which replies are written; the choice is forced in all."""
+    topics: Annotated[int, Range(1)] = 2
     """Topics a seed of which replies are written; each gives three conversations in every language."""
-    chosen: Annotated[int, Range(1)] = 2
-    """Topics a seed of which a choice is forced, those that are written about among them. More, because this only
-    reads, and one topic is one comparison of English with the other languages."""
+    chosen: Annotated[int, Range(1)] = 3
+    """Topics a seed of which a choice is forced, those that are written about among them. Three of them ask for all
+    eight kinds of instruction, on which what is forgotten depends more than on anything else."""
     mode: Literal["multi_turn", "merged", "oracle_history"] = "multi_turn"
     """multi_turn is the paper's; merged asks for all in one message, oracle_history puts replies that follow everything
     in the place of the model's own (controls, ours)."""
@@ -68,7 +67,7 @@ class Config:
 
 
 PRESETS: dict[str, Config] = {
-    "smoke": Config(model="toy", languages=("en", "zh"), written=("en", "zh"), chosen=1, max_new_tokens=4),
+    "smoke": Config(model="toy", languages=("en", "zh"), written=("en", "zh"), topics=1, chosen=1, max_new_tokens=4),
     # As many tokens as a reply that follows all three instructions can take; fewer, and turn 3 cannot be right.
     "tiny": Config(max_new_tokens=80),
     "paper": Config(
@@ -94,8 +93,9 @@ def workload(config: Config) -> list[Workload]:
 
     if not config.benchmark:
         model = "wheel:smollm2" if config.model == "toy" else config.model
-        talks = 3 * config.topics * len(config.languages or range(8))
-        return [Workload(model, talks * 3 * 400, "inference", "frozen", 512, 32, name="replies")]
+        talks = config.topics * len(config.written) + config.chosen * len(config.languages or range(8))
+        # Three orders of three turns are written, and read with, without the first and without the last instruction.
+        return [Workload(model, talks * 9 * 400, "inference", "frozen", 512, 32, name="replies and choices")]
     read = sum(turn * (_PROMPT + _REPLY) for turn in (1, 2, 3))
     return [Workload(config.model, _CONVERSATIONS * read, "inference", "frozen", 4096, 32, name="replies")]
 

@@ -137,6 +137,12 @@ def path(key: str, instruction: str) -> str:
     return f"{key.rpartition('/')[0]}/{instruction.partition(':')[2]}"
 
 
+def _by_kind(where: str) -> str:
+    """The path with what is asked for in front, as what is forgotten differs by it."""
+    code, frame, kind = where.split("/")
+    return f"{kind}/{code}/{frame}"
+
+
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 
@@ -229,7 +235,7 @@ def influence(config: Config, run: Run, model: Model) -> Units:
         else:
             others[rest].append(heeded)
     new, old = units["influence_age_0"], units["influence_age_2"]
-    units["forgotten"] = {where: value - old[where] for where, value in new.items()}
+    units["forgotten"] = {_by_kind(where): value - old[where] for where, value in new.items()}
     units["heeded_foreign"] = {rest: fmean(values) for rest, values in others.items()}
     units["english_lead"] = {
         rest: value - units["heeded_foreign"][rest]
@@ -255,7 +261,7 @@ def margins(config: Config, loaded: Loaded, codes: Sequence[str]) -> dict[str, l
     made = list(miniature.conversations(codes, miniature.frames(config.split, config.chosen, config.seed)))
     for talk, frame in made:
         asks = [turn.ask for turn in talk.turns]
-        texts = [text for kind in frame.kinds for pair in miniature.pairs(talk.language, kind, frame) for text in pair]
+        texts = [text for kind in frame.kinds for text in miniature.pairs(talk.language, kind, frame)[frame.task]]
         for told in (asks, ["", *asks[1:]], [*asks[:2], ""]):
             messages = miniature.dialogue(talk.language, frame, told)
             contexts.append(render(loaded.tokenizer, messages, prompt=True))
@@ -266,8 +272,7 @@ def margins(config: Config, loaded: Loaded, codes: Sequence[str]) -> dict[str, l
         margin = []
         for _ in range(3):
             likely = [one.log_likelihood for one in next(scores)]
-            gaps = [ok - bad for ok, bad in zip(likely[::2], likely[1::2], strict=True)]
-            margin.append([fmean(several) for several in zip(gaps[::2], gaps[1::2], strict=True)])
+            margin.append([ok - bad for ok, bad in zip(likely[::2], likely[1::2], strict=True)])
         for without, place in ((1, 0), (2, 2)):
             change = [told - left_out for told, left_out in zip(margin[0], margin[without], strict=True)]
             row = {"path": path(talk.key, frame.kinds[place]), "age": 2 - place}

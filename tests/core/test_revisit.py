@@ -98,6 +98,8 @@ def test_power_tells_seeds_that_would_do(capsys: pytest.CaptureFixture[str]) -> 
     assert found.half_width is not None
     assert found.half_width < found.effect
     assert found.seeds == 2
+    left_open = forecast(CLAIM, compare(CLAIM, "old", narrow), undecided=True)
+    assert left_open.seeds == 4, "three have not decided, for whatever reason"
     unsure = forecast(CLAIM, compare(CLAIM, "old", wide))
     assert unsure.half_width is not None
     assert unsure.half_width > unsure.effect

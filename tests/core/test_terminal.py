@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -176,6 +178,17 @@ def test_the_front_door_says_the_recorded_minutes(page: str) -> None:
     paper = find("mexa")
     text = (ROOT / page).read_text(encoding="utf-8")
     assert f"takes {report.minutes(paper, recorded(paper))} minutes on two cores" in " ".join(text.split())
+
+
+def test_the_front_pages_say_what_all_records_took() -> None:
+    took = sorted(record.minutes for paper in discover() if (record := recorded(paper)))
+    readme, site = (
+        " ".join((ROOT / page).read_text(encoding="utf-8").split()) for page in ("README.md", "docs/index.md")
+    )
+    least, most, papers, hours = round(took[0]), round(took[-1]), len(took), round(sum(took) / 60)
+    assert f"a paper takes {least} to {most} minutes, half of the papers less than {math.ceil(median(took))};" in readme
+    assert f"all {papers} took {hours} hours" in readme
+    assert f"in {least} to {most} minutes on two cores (all {papers} in {hours} hours)" in site
 
 
 # --- data -----------------------------------------------------------------------------------------------------------
