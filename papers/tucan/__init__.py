@@ -119,8 +119,8 @@ PAPER = Paper(
     official_code="https://github.com/llm-bg/Tucan-Eval",
     licence_note="Official scorer: Apache-2.0 plus Gemma terms; it is not used here. BgGPT and Tucan models: Gemma "
     "terms.",
-    seeds=(46, 47, 48, 49, 50),
-    minutes=15,
+    seeds=(61, 62, 63, 64, 65),
+    minutes=13,
 )
 
 __getattr__, __dir__, __all__ = public(

@@ -45,7 +45,7 @@ class BaseModel:
 
     hidden: Annotated[int, Range(8)] = 128
     """Width; ours."""
-    layers: Annotated[int, Range(1)] = 4
+    layers: Annotated[int, Range(1)] = 2
     """Transformer blocks; ours."""
     vocabulary: Annotated[int, Range(300)] = 2000
     """Byte-level BPE entries, trained on what the base reads; ours."""
@@ -68,8 +68,9 @@ class Config:
     """Read only when `base` is empty."""
     adapter: Literal["none", "lora"] = "lora"
     """none measures the base as it is. The paper releases LoRA adapters (model cards)."""
-    lora_rank: Annotated[int, Range(1)] = 32
-    """LoRA rank. Not recovered; 16 at 2.6 B, 32 above. Larger ranks were unstable at 2.6 B (a third party's note)."""
+    lora_rank: Annotated[int, Range(1)] = 64
+    """LoRA rank; ours, development split. Not recovered; 16 at 2.6 B, 32 above. Larger ranks were unstable at 2.6 B (a
+    third party's note)."""
     lora_dropout: Annotated[float, Range(0, 1)] = 0.0
     """On what the adapters read. Not recovered; none in miniature, where it is a fifth of the time."""
     quantization: Literal["none", "nf4"] = "none"
@@ -87,7 +88,7 @@ class Config:
     """Train on items where nothing is to be called. Off: as many calls instead."""
     answers: Literal["own", "shuffled"] = "own"
     """shuffled: every request gets what is right for another one, a call or none. The null arm."""
-    examples: Annotated[int, Range(1)] = 3600
+    examples: Annotated[int, Range(1)] = 4800
     """Training items of the miniature, over all languages."""
     prompt: PromptConfig = PromptConfig()
     """Wording and format."""
