@@ -120,7 +120,7 @@ PAPER = Paper(
     licence_note="Official scorer: Apache-2.0 plus Gemma terms; it is not used here. BgGPT and Tucan models: Gemma "
     "terms.",
     seeds=(61, 62, 63, 64, 65),
-    minutes=13,
+    minutes=15,
 )
 
 __getattr__, __dir__, __all__ = public(
