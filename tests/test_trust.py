@@ -42,7 +42,7 @@ HARMLESS = "code that is not needed"  # such a model loads without it
 NEEDED = {
     "bitter_lesson": "--ratings arena",
     "bimedix": "--english en.jsonl --second ar.jsonl --test-english en.jsonl --test-second ar.jsonl",
-    "bimedix2": "--vision nothing/here --captions rows.jsonl --conversations rows.jsonl",
+    "bimedix2": "--vision nothing/here --captions sums.jsonl --conversations sums.jsonl",
     "cpt_mixing": "--sources stagnant --test-corpus rows.jsonl",
     "langsamp": "--corpus rows.jsonl",
     "xllms100": "--preferences rows.jsonl",

@@ -419,7 +419,8 @@ def test_the_worked_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert {key: float(value) for key, value in table.items()} == {
         "en": 1.0, "sw": 0.5, "mean": 0.75, "low": 0.5, "gap": 0.5, "mean_to_best": 0.75
     }  # fmt: skip
-    write_lines(tmp_path / "r", [*wanted[:2], {"id": 2, "lang": "sw", "answer": "none"}])
+    told = [{**row, "answer": str(row["answer"])} for row in wanted[:2]]
+    write_lines(tmp_path / "r", [*told, {"id": 2, "lang": "sw", "answer": "none"}])
     with pytest.raises(SystemExit):
         use.main(["score", *paths])
     assert "r: the answer to '2' has no number" in capsys.readouterr().err
